@@ -1,0 +1,11 @@
+//! What the harness knows: each room imports only the rooms above it in this list.
+
+pub(crate) mod record;
+
+pub(crate) mod contract;
+
+pub(crate) mod ladder;
+
+pub(crate) mod run;
+
+pub(crate) mod report;

@@ -1,0 +1,11 @@
+//! The shared words: run, step, failure, event, verdict. They are what `run.json` and `--message-format json` hold.
+
+mod event;
+mod failure;
+mod run_record;
+mod step_record;
+
+pub(crate) use event::Event;
+pub(crate) use failure::{Failure, Place, Replay, TestName};
+pub(crate) use run_record::{Mode, RunId, RunRecord, Tool, Verdict};
+pub(crate) use step_record::{Counts, Outcome, StepRecord, TestOutcome, TestRecord};

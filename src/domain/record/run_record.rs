@@ -1,0 +1,157 @@
+//! A whole run, as `run.json` holds it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Counts, Failure, StepRecord};
+use crate::base::{Digest, ExitCode, Percent, Seed, Shard, Tier, Tiers};
+
+/// The name of a run's folder: its start in UTC and the process id, so that two runs never share one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct RunId(pub(crate) String);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How far up the ladder a run goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mode {
+    Fast,
+    Full,
+    Deep,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mode::Fast => "fast",
+            Mode::Full => "full",
+            Mode::Deep => "deep",
+        })
+    }
+}
+
+/// Why a text isn't a mode.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a mode: fast, full or deep")]
+pub(crate) struct ModeError(String);
+
+impl FromStr for Mode {
+    type Err = ModeError;
+    fn from_str(text: &str) -> Result<Self, ModeError> {
+        [Mode::Fast, Mode::Full, Mode::Deep]
+            .into_iter()
+            .find(|mode| mode.to_string() == text)
+            .ok_or_else(|| ModeError(text.to_owned()))
+    }
+}
+
+/// A program that took part, with the version that it prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tool {
+    pub(crate) name: String,
+    pub(crate) version: String,
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Verdict {
+    Green,
+    Red,
+    /// Nothing ran that could have failed.
+    NothingVerified,
+    /// A tool or a permission was missing.
+    Lacking,
+    /// A step's or the run's time limit ended it.
+    TimeLimit,
+    /// Ctrl-C.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+}
+
+impl Verdict {
+    /// The word in the `VERDICT:` line.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Verdict::Green => "GREEN",
+            Verdict::Red => "RED",
+            Verdict::NothingVerified => "NOTHING VERIFIED",
+            Verdict::Lacking => "LACKING",
+            Verdict::TimeLimit => "TIME LIMIT",
+            Verdict::Interrupted | Verdict::Terminated => "INTERRUPTED",
+        }
+    }
+
+    /// The process's answer.
+    pub(crate) fn exit_code(self) -> ExitCode {
+        match self {
+            Verdict::Green => ExitCode::Green,
+            Verdict::Red => ExitCode::Red,
+            Verdict::NothingVerified => ExitCode::NothingVerified,
+            Verdict::Lacking => ExitCode::Environment,
+            Verdict::TimeLimit => ExitCode::TimeLimit,
+            Verdict::Interrupted => ExitCode::Interrupted,
+            Verdict::Terminated => ExitCode::Terminated,
+        }
+    }
+}
+
+/// One run. `version` is raised when a reader of the older form would misread it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RunRecord {
+    pub(crate) version: u32,
+    pub(crate) id: RunId,
+    /// The verb and flags that asked for it.
+    pub(crate) asked: String,
+    pub(crate) mode: Mode,
+    pub(crate) tiers: Tiers,
+    pub(crate) seed: Seed,
+    pub(crate) verdict: Verdict,
+    /// The tier that stopped the climb.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stopped_at: Option<Tier>,
+    pub(crate) ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sample: Option<Percent>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shard: Option<Shard>,
+    /// What all parts of a sharded run must have in common.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) plan: Option<Digest>,
+    /// The contract that was in force.
+    pub(crate) contract: Digest,
+    pub(crate) tools: Vec<Tool>,
+    pub(crate) steps: Vec<StepRecord>,
+    /// Facts about the whole run that the reader must not miss.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
+}
+
+impl RunRecord {
+    /// The form that this version writes.
+    pub(crate) const VERSION: u32 = 1;
+
+    /// Every failure, in the order of the ladder.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = &Failure> {
+        self.steps.iter().flat_map(|step| &step.failures)
+    }
+
+    /// All tests of the run together.
+    pub(crate) fn counts(&self) -> Counts {
+        self.steps.iter().filter_map(|step| step.counts).fold(Counts::default(), std::ops::Add::add)
+    }
+
+    /// Every note, the run's own first.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = &str> {
+        self.notes.iter().chain(self.steps.iter().flat_map(|step| &step.notes)).map(String::as_str)
+    }
+}

@@ -1,0 +1,99 @@
+//! What cargo knows about the workspace.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use cargo_metadata::{Metadata, Package, TargetKind};
+
+use super::{env, process};
+use crate::base::{ExitCode, Explain};
+
+/// Cargo could not describe the workspace.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CargoError {
+    #[error("cargo cannot be started: {0}")]
+    NotStarted(std::io::Error),
+    #[error("{0}")]
+    Refused(String),
+    #[error("`cargo metadata` printed what cannot be read: {0}")]
+    Unreadable(serde_json::Error),
+    #[error("package `{wanted}` is not in this workspace")]
+    NoSuchPackage { wanted: String, nearest: Option<String> },
+}
+
+impl Explain for CargoError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            CargoError::NotStarted(_) => ExitCode::Environment,
+            CargoError::Refused(_) | CargoError::Unreadable(_) | CargoError::NoSuchPackage { .. } => ExitCode::Usage,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            CargoError::NotStarted(_) => Some("install Rust, or set CARGO".to_owned()),
+            CargoError::Refused(text) if text.contains("could not find `Cargo.toml`") => {
+                Some("run in a Rust repository, or give --manifest-path".to_owned())
+            }
+            CargoError::NoSuchPackage { nearest: Some(name), .. } => Some(format!("did you mean `{name}`?")),
+            _ => None,
+        }
+    }
+}
+
+/// The members of a workspace and where its files lie.
+#[derive(Clone, Debug)]
+pub(crate) struct Workspace {
+    pub(crate) root: Utf8PathBuf,
+    pub(crate) target_dir: Utf8PathBuf,
+    pub(crate) packages: Vec<Package>,
+}
+
+impl Workspace {
+    /// Asks cargo, without resolving dependencies, so that neither network nor the repository's own programs are involved.
+    ///
+    /// # Errors
+    /// Cargo's own words where there is no workspace or its manifests are broken.
+    pub(crate) fn load(manifest_path: Option<&Utf8Path>) -> Result<Workspace, CargoError> {
+        let mut argv =
+            vec![env::cargo(), "metadata".into(), "--no-deps".into(), "--format-version=1".into(), "--offline".into()];
+        argv.extend(manifest_path.map(|path| format!("--manifest-path={path}")));
+        let output = process::capture(&argv).map_err(CargoError::NotStarted)?;
+        if !output.success {
+            let text = output.stderr.trim().trim_start_matches("error: ").to_owned();
+            return Err(CargoError::Refused(text));
+        }
+        let metadata: Metadata = serde_json::from_str(&output.stdout).map_err(CargoError::Unreadable)?;
+        let members = metadata.workspace_members.clone();
+        let packages = metadata.packages.into_iter().filter(|package| members.contains(&package.id)).collect();
+        Ok(Workspace { root: metadata.workspace_root, target_dir: metadata.target_directory, packages })
+    }
+
+    /// The members with these names, or all where none is named.
+    ///
+    /// # Errors
+    /// A name that no member has.
+    pub(crate) fn select(&self, names: &[String]) -> Result<Vec<&Package>, CargoError> {
+        for wanted in names {
+            if !self.packages.iter().any(|package| package.name.as_str() == wanted) {
+                let candidates = self.packages.iter().map(|package| package.name.to_string());
+                let nearest = candidates.max_by(|a, b| strsim::jaro(a, wanted).total_cmp(&strsim::jaro(b, wanted)));
+                return Err(CargoError::NoSuchPackage { wanted: wanted.clone(), nearest });
+            }
+        }
+        Ok(self
+            .packages
+            .iter()
+            .filter(|package| names.is_empty() || names.contains(&package.name.to_string()))
+            .collect())
+    }
+
+    /// Whether a package has a library whose documentation examples cargo would test.
+    pub(crate) fn has_doctests(package: &Package) -> bool {
+        let library = |kind: &TargetKind| matches!(kind, TargetKind::Lib | TargetKind::RLib | TargetKind::ProcMacro);
+        package.targets.iter().any(|target| target.doctest && target.kind.iter().any(library))
+    }
+
+    /// Where the harness keeps its own files.
+    pub(crate) fn harness_dir(&self) -> Utf8PathBuf {
+        self.target_dir.join("harness")
+    }
+}

@@ -1,0 +1,15 @@
+//! The clock.
+
+#![expect(clippy::disallowed_methods, reason = "this is the door")]
+
+use std::time::Instant;
+
+/// Now, for measuring.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Now in UTC, to the millisecond, as it stands in the names of runs: `20261122T170005.123Z`.
+pub(crate) fn timestamp() -> String {
+    jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S.%3fZ").to_string()
+}

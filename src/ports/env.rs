@@ -1,0 +1,37 @@
+//! The environment: the one place where variables are read.
+
+#![expect(clippy::disallowed_methods, reason = "this is the door")]
+
+use std::ffi::OsString;
+
+use camino::Utf8PathBuf;
+
+/// A variable's value, where it is set and is UTF-8.
+pub(crate) fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// All variables.
+pub(crate) fn vars() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os()
+}
+
+/// The folder that the process was started in.
+pub(crate) fn current_dir() -> std::io::Result<Utf8PathBuf> {
+    utf8(std::env::current_dir()?)
+}
+
+/// This program's own file.
+pub(crate) fn current_exe() -> std::io::Result<Utf8PathBuf> {
+    utf8(std::env::current_exe()?)
+}
+
+/// The cargo that called us, or the one on the path.
+pub(crate) fn cargo() -> String {
+    var("CARGO").unwrap_or_else(|| "cargo".to_owned())
+}
+
+fn utf8(path: std::path::PathBuf) -> std::io::Result<Utf8PathBuf> {
+    Utf8PathBuf::from_path_buf(path)
+        .map_err(|path| std::io::Error::other(format!("the path {} is not UTF-8", path.display())))
+}

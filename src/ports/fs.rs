@@ -1,0 +1,175 @@
+//! Files: every write is either an atomic replacement or an append.
+
+#![expect(clippy::disallowed_methods, reason = "this is the door")]
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::base::{ExitCode, Explain};
+
+/// A file operation that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {verb} {path}: {source}")]
+pub(crate) struct FsError {
+    verb: &'static str,
+    path: Utf8PathBuf,
+    source: io::Error,
+}
+
+impl FsError {
+    /// What kind of error the system gave.
+    pub(crate) fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+}
+
+impl Explain for FsError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Environment
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self.source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Some("free some space on that disk".to_owned())
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Some("the harness writes below the target folder; choose another with CARGO_TARGET_DIR".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The result of a file operation.
+pub(crate) type Result<T> = std::result::Result<T, FsError>;
+
+fn failed(verb: &'static str, path: &Utf8Path) -> impl FnOnce(io::Error) -> FsError {
+    let path = path.to_owned();
+    move |source| FsError { verb, path, source }
+}
+
+/// A whole text file. Larger than 16 MiB is refused: nothing that is read whole is ever that large honestly.
+pub(crate) fn read_text(path: &Utf8Path) -> Result<String> {
+    let mut text = String::new();
+    let limit = 16 << 20;
+    let read = |file: File| file.take(limit + 1).read_to_string(&mut text);
+    let length = File::open(path).and_then(read).map_err(failed("read", path))?;
+    if length as u64 > limit {
+        return Err(failed("read", path)(io::Error::new(io::ErrorKind::FileTooLarge, "over 16 MiB")));
+    }
+    Ok(text)
+}
+
+/// The same, or nothing where there is no such file.
+pub(crate) fn read_text_if_present(path: &Utf8Path) -> Result<Option<String>> {
+    match read_text(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a file for reading.
+pub(crate) fn open(path: &Utf8Path) -> Result<File> {
+    File::open(path).map_err(failed("read", path))
+}
+
+/// Creates an empty file, or empties one that is there.
+pub(crate) fn create(path: &Utf8Path) -> Result<File> {
+    File::create(path).map_err(failed("write", path))
+}
+
+/// Opens a file for appending; each `write` call lands whole after what others wrote.
+pub(crate) fn append(path: &Utf8Path) -> Result<File> {
+    OpenOptions::new().create(true).append(true).open(path).map_err(failed("write", path))
+}
+
+/// Appends in one call.
+pub(crate) fn append_bytes(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
+    append(path)?.write_all(bytes).map_err(failed("write", path))
+}
+
+/// Replaces a file's content so that a reader, or a crash, sees the old or the new and nothing between.
+pub(crate) fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().unwrap_or(Utf8Path::new("."));
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_data()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(failed("write", path))
+}
+
+/// Makes `link` point at `target`, replacing what it pointed at before in one step.
+pub(crate) fn replace_symlink(link: &Utf8Path, target: &Utf8Path) -> Result<()> {
+    let folder = link.parent().unwrap_or(Utf8Path::new("."));
+    let make = || -> io::Result<()> {
+        let fresh = tempfile::Builder::new()
+            .prefix(".new-")
+            .make_in(folder, |path| std::os::unix::fs::symlink(target, path))?;
+        let path = fresh.into_temp_path();
+        std::fs::rename(&path, link)?;
+        Ok(())
+    };
+    make().map_err(failed("write", link))
+}
+
+/// Creates a folder with its parents.
+pub(crate) fn create_dir(path: &Utf8Path) -> Result<()> {
+    std::fs::create_dir_all(path).map_err(failed("create the folder", path))
+}
+
+/// The names in a folder, sorted; none where there is no such folder.
+pub(crate) fn names(folder: &Utf8Path) -> Result<Vec<String>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed("list", folder)(error)),
+    };
+    let mut names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Removes a file; one that is gone already is no error.
+pub(crate) fn remove_file(path: &Utf8Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a folder with all that is in it; one that is gone already is no error.
+pub(crate) fn remove_dir(path: &Utf8Path) -> Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// A file's size in bytes, or nothing where there is no such file.
+pub(crate) fn size(path: &Utf8Path) -> Option<u64> {
+    std::fs::metadata(path).ok().filter(|data| data.is_file()).map(|data| data.len())
+}
+
+/// The first and the last bytes of a file, `each` at most, and how many lie between them. Bytes that aren't UTF-8 are replaced.
+pub(crate) fn head_and_tail(path: &Utf8Path, each: u64) -> Result<(String, u64, String)> {
+    let read = || -> io::Result<(String, u64, String)> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        let mut head = Vec::new();
+        Read::by_ref(&mut file).take(each).read_to_end(&mut head)?;
+        let tail_at = length.saturating_sub(each).max(head.len() as u64);
+        file.seek(SeekFrom::Start(tail_at))?;
+        let mut tail = Vec::new();
+        file.take(each).read_to_end(&mut tail)?;
+        let between = tail_at - head.len() as u64;
+        Ok((String::from_utf8_lossy(&head).into_owned(), between, String::from_utf8_lossy(&tail).into_owned()))
+    };
+    read().map_err(failed("read", path))
+}

@@ -1,0 +1,9 @@
+//! The doors: whatever spawns, writes, or asks the clock or the environment does it here.
+
+pub(crate) mod cargo;
+pub(crate) mod clock;
+pub(crate) mod env;
+pub(crate) mod fs;
+pub(crate) mod process;
+pub(crate) mod supervisor;
+pub(crate) mod tree;

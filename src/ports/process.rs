@@ -1,0 +1,132 @@
+//! The one door to child processes.
+//!
+//! `capture` is for short questions to tools; everything that runs the repository's code goes through a `Runner`.
+
+#![expect(clippy::disallowed_methods, reason = "this is the door")]
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use camino::Utf8Path;
+
+use super::env;
+use super::supervisor::{self, Ended, Order, Report};
+
+/// What a short command printed.
+#[derive(Clone, Debug)]
+pub(crate) struct Captured {
+    pub(crate) success: bool,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs a trusted tool to its end and takes what it prints. Its output is bounded by what the tool has to say.
+///
+/// # Errors
+/// Where the program can't be started, or `argv` is empty.
+pub(crate) fn capture(argv: &[String]) -> io::Result<Captured> {
+    let (program, args) = argv.split_first().ok_or_else(|| io::Error::other("no program"))?;
+    let output = plain(duct::cmd(program, args)).stdin_null().stdout_capture().stderr_capture().unchecked().run()?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Captured { success: output.status.success(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
+}
+
+/// Plain text, whatever the caller's terminal is.
+const PLAIN: [(&str, &str); 3] = [("CARGO_TERM_COLOR", "never"), ("NO_COLOR", "1"), ("TERM", "dumb")];
+const COLOURING: [&str; 4] = ["CLICOLOR_FORCE", "FORCE_COLOR", "CARGO_TERM_PROGRESS_WHEN", "CARGO_TERM_VERBOSE"];
+
+fn plain(command: duct::Expression) -> duct::Expression {
+    let command = PLAIN.iter().fold(command, |command, (name, value)| command.env(name, value));
+    COLOURING.iter().fold(command, |command, name| command.env_remove(name))
+}
+
+/// A command of a step.
+#[derive(Clone, Debug)]
+pub(crate) struct Job<'a> {
+    pub(crate) argv: &'a [String],
+    pub(crate) dir: &'a Utf8Path,
+    /// Set, or with `None` removed, on top of the caller's environment.
+    pub(crate) env: &'a [(String, Option<String>)],
+    /// Files that the output is appended to; they may be the same.
+    pub(crate) stdout: &'a Utf8Path,
+    pub(crate) stderr: &'a Utf8Path,
+    pub(crate) limit: Duration,
+}
+
+/// Runs commands of steps: for real, or scripted in unit tests.
+pub(crate) trait Runner: Sync {
+    /// Runs a command to its end and calls `tick` several times a second meanwhile.
+    fn run(&self, job: &Job<'_>, tick: &mut dyn FnMut()) -> Report;
+
+    /// The signal that asked the harness to stop, if one did.
+    fn interrupted(&self) -> Option<i32>;
+}
+
+/// The real one: a supervisor process for each command.
+#[derive(Clone, Debug)]
+pub(crate) struct Supervised {
+    signal: Arc<AtomicUsize>,
+}
+
+/// How often `tick` is called, and how soon an interrupt is noticed.
+const TICK: Duration = Duration::from_millis(50);
+
+impl Supervised {
+    /// From now on Ctrl-C and SIGTERM stop the commands instead of this process.
+    pub(crate) fn new() -> io::Result<Supervised> {
+        let signal = Arc::new(AtomicUsize::new(0));
+        for number in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+            signal_hook::flag::register_usize(number, Arc::clone(&signal), number as usize)?;
+        }
+        Ok(Supervised { signal })
+    }
+
+    fn start(&self, job: &Job<'_>, tick: &mut dyn FnMut()) -> io::Result<Report> {
+        let order = Order {
+            argv: job.argv.to_vec(),
+            stdout: job.stdout.to_string(),
+            stderr: job.stderr.to_string(),
+            limit_ms: u64::try_from(job.limit.as_millis()).unwrap_or(u64::MAX),
+        };
+        let order = serde_json::to_string(&order).map_err(io::Error::other)?;
+        let (lifeline, held) = io::pipe()?;
+        let mut command = plain(duct::cmd(env::current_exe()?.as_str(), [supervisor::VERB, &order]));
+        for (name, value) in job.env {
+            command = match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let handle = command.dir(job.dir).stdin_file(lifeline).stdout_capture().unchecked().start()?;
+        let mut held = Some(held);
+        let output = loop {
+            if let Some(output) = handle.wait_timeout(TICK)? {
+                break output.clone();
+            }
+            tick();
+            if self.interrupted().is_some() {
+                held.take();
+            }
+        };
+        let lost = || format!("the supervisor of the step ended with {}", output.status);
+        Ok(serde_json::from_slice(&output.stdout).unwrap_or_else(|_| Report { ended: Ended::Lost(lost()), swept: 0 }))
+    }
+}
+
+impl Runner for Supervised {
+    fn run(&self, job: &Job<'_>, tick: &mut dyn FnMut()) -> Report {
+        if self.interrupted().is_some() {
+            return Report { ended: Ended::Stopped, swept: 0 };
+        }
+        self.start(job, tick).unwrap_or_else(|error| Report { ended: Ended::Lost(error.to_string()), swept: 0 })
+    }
+
+    fn interrupted(&self) -> Option<i32> {
+        match self.signal.load(Ordering::SeqCst) {
+            0 => None,
+            number => i32::try_from(number).ok(),
+        }
+    }
+}
