@@ -11,6 +11,7 @@ pub(crate) mod percent;
 pub(crate) mod seed;
 pub(crate) mod shard;
 pub(crate) mod text;
+pub(crate) mod shell;
 pub(crate) mod tier;
 pub(crate) mod time_limit;
 

@@ -173,3 +173,39 @@ pub(crate) fn head_and_tail(path: &Utf8Path, each: u64) -> Result<(String, u64, 
     };
     read().map_err(failed("read", path))
 }
+
+/// The files below a folder whose names end in `.extension`, sorted, `limit` at most; hidden folders, `target` and links are
+/// not entered.
+pub(crate) fn files_below(folder: &Utf8Path, extension: &str, limit: usize) -> Vec<Utf8PathBuf> {
+    let mut found = Vec::new();
+    let mut queue = vec![folder.to_owned()];
+    while let Some(folder) = queue.pop() {
+        let Ok(entries) = folder.read_dir_utf8() else { continue };
+        for entry in entries.flatten() {
+            let Ok(kind) = entry.file_type() else { continue };
+            let path = entry.path();
+            if kind.is_dir() && !entry.file_name().starts_with('.') && entry.file_name() != "target" {
+                queue.push(path.to_owned());
+            } else if kind.is_file() && path.extension() == Some(extension) && found.len() < limit {
+                found.push(path.to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Calls `each` with every line of a file; a line longer than 64 KiB comes in pieces.
+pub(crate) fn each_line(path: &Utf8Path, mut each: impl FnMut(&str)) -> Result<()> {
+    use std::io::BufRead;
+    let mut reader = io::BufReader::new(open(path)?);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = Read::by_ref(&mut reader).take(64 << 10).read_until(b'\n', &mut line).map_err(failed("read", path))?;
+        if read == 0 {
+            return Ok(());
+        }
+        each(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
+    }
+}

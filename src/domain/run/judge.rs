@@ -75,6 +75,15 @@ impl Evidence {
         !self.open.is_empty() || !self.endings.is_empty()
     }
 
+    /// What the whole suite would take one test after the other, in milliseconds, from the tests so far; one that has not
+    /// ended counts as having run all the time.
+    pub(super) fn expected_ms(&self, elapsed_ms: u64) -> u64 {
+        let ended: u64 = self.endings.values().flatten().map(|ending| ending.ms.max(1)).sum();
+        let seen = (self.endings.len() + self.open.len()).max(1) as u64;
+        let so_far = ended + self.open.len() as u64 * elapsed_ms;
+        (u128::from(so_far) * self.suite().len() as u128 / u128::from(seen)) as u64
+    }
+
     /// Every test that the binaries list and don't ignore, whether the selection takes it or not.
     pub(super) fn suite(&self) -> BTreeSet<TestName> {
         self.listed.union(&self.left_out).filter(|test| !self.ignored.contains(*test)).cloned().collect()
