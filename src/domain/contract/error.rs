@@ -6,13 +6,13 @@ use camino::Utf8PathBuf;
 
 use super::places::{KeyPath, Place};
 use super::types::Uses;
-use crate::base::{ExitCode, Explain};
+use crate::base::{ExitCode, Explain, Tier};
 
 /// Why the contract can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ContractError {
     /// Something in its text.
-    #[error("{at}: {problem}")]
+    #[error("{at}: {}", printable(&problem.to_string()))]
     Wrong { at: Place, problem: Problem },
     /// The file can't be read; its path is relative to the workspace root.
     #[error("{path}: cannot be read: {kind}")]
@@ -52,7 +52,7 @@ pub(crate) enum Problem {
     #[error("tier {tier} names the step `{step}`, which does not exist")]
     NoSuchStep { tier: String, step: String, known: Vec<String> },
     #[error("the step `{step}` stands twice in the ladder")]
-    StepTwice { step: String, first: Place },
+    StepTwice { step: String, other: Other },
     #[error("`{key}` has no effect in [steps.{step}]: it is for {}", words(for_uses))]
     UselessKey { step: String, key: &'static str, for_uses: &'static [Uses] },
     #[error("[steps.{step}] uses \"command\" without a `run`")]
@@ -77,8 +77,15 @@ pub(crate) enum Problem {
     NoSuchGate { name: String, known: Vec<String> },
     #[error("no role is called `{name}`")]
     NoSuchRole { name: String, known: Vec<String> },
-    #[error("`all-features` and `{other}` exclude each other")]
-    FeaturesTwice { other: &'static str },
+}
+
+/// Where a step stands that stands twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Other {
+    /// In the contract.
+    At(Place),
+    /// In a tier that the contract leaves as it is.
+    BuiltIn(Tier),
 }
 
 impl Explain for ContractError {
@@ -88,7 +95,7 @@ impl Explain for ContractError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            ContractError::Wrong { problem, .. } => problem.hint(),
+            ContractError::Wrong { problem, .. } => problem.hint().map(|hint| printable(&hint)),
             ContractError::Unreadable { kind, .. } => match kind {
                 io::ErrorKind::PermissionDenied => Some("make it readable for this user".to_owned()),
                 io::ErrorKind::FileTooLarge => Some("a contract has at most 16 MiB".to_owned()),
@@ -117,7 +124,10 @@ impl Problem {
                 did_you_mean(name, known).or_else(|| Some(format!("define it in [roles.{name}]")))
             }
             Problem::WrongType { example: Some(example), .. } => Some(format!("such as {example}")),
-            Problem::StepTwice { first, .. } | Problem::BuildTwice { first, .. } => {
+            Problem::StepTwice { other: Other::BuiltIn(tier), .. } => {
+                Some(format!("tier {tier} has it by default: name that tier too, without it"))
+            }
+            Problem::StepTwice { other: Other::At(first), .. } | Problem::BuildTwice { first, .. } => {
                 Some(format!("the first one is at {first}"))
             }
             Problem::CommandWithoutRun { .. } => Some("give it one, such as run = [\"make\", \"check\"]".to_owned()),
@@ -133,7 +143,6 @@ impl Problem {
                 Some("use up to 64 characters, none of them a space, comma or parenthesis".to_owned())
             }
             Problem::OutsideDir { .. } => Some("write it relative to the workspace root and without `..`".to_owned()),
-            Problem::FeaturesTwice { .. } => Some("keep one of them".to_owned()),
             Problem::MissingKey { .. }
             | Problem::Syntax(_)
             | Problem::NotUtf8
@@ -145,6 +154,12 @@ impl Problem {
             | Problem::Nul { .. } => None,
         }
     }
+}
+
+/// One line whatever names the contract made up, without sequences that a terminal would obey.
+fn printable(text: &str) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escape).collect()
 }
 
 fn inside(header: &str) -> String {

@@ -173,7 +173,8 @@ impl Candidate<'_> {
     fn interpret(&self) -> Result<Loaded, ContractError> {
         let DeValue::Table(table) = self.value.get_ref() else {
             let path = KeyPath::of(self.source.table());
-            let problem = Problem::WrongType { path, found: "no table", wanted: "a table".to_owned(), example: None };
+            let found = shape::kind(self.value.get_ref());
+            let problem = Problem::WrongType { path, found, wanted: "a table".to_owned(), example: None };
             return Err(self.document.wrong(self.value.span().start, problem));
         };
         interpret(self.source, self.document, &Spanned::new(self.value.span(), table.clone()))

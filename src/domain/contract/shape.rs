@@ -111,7 +111,7 @@ impl<'s> Walk<'s> {
         let mut wanted: Vec<&str> = alternatives.iter().filter_map(|node| type_of(node)).map(with_article).collect();
         wanted.dedup();
         let example = node.get("examples").and_then(|examples| examples.get(0)).map(Value::to_string);
-        let found = with_article(type_name(value.get_ref()));
+        let found = kind(value.get_ref());
         let problem = Problem::WrongType { path: path.clone(), found, wanted: wanted.join(" or "), example };
         self.problems.push((value.span(), problem));
     }
@@ -157,6 +157,11 @@ fn type_name(value: &DeValue<'_>) -> &'static str {
         DeValue::Array(_) => "array",
         DeValue::Table(_) => "object",
     }
+}
+
+/// What a value is, in a message's words.
+pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
+    with_article(type_name(value))
 }
 
 fn with_article(name: &str) -> &'static str {

@@ -130,6 +130,164 @@ fn impossible_values_are_refused_at_their_place() {
 }
 
 #[test]
+fn a_ladder_that_cannot_be_climbed_is_refused_at_its_place() {
+    refused(&[
+        ("[tiers]\n6 = []", "Harness.toml:2:1: `tiers.6`: `6` is not a tier: tiers are 0 to 5"),
+        ("[tiers]\nfast = []", "Harness.toml:2:1: `tiers.fast`: `fast` is not a tier: tiers are 0 to 5"),
+        ("[tiers]\n01 = []", "Harness.toml:2:1: `tiers.01`: write it as 1"),
+        (
+            "[tiers]\n1 = [\"unit\", \"dok\"]",
+            "Harness.toml:2:14: tier 1 names the step `dok`, which does not exist | did you mean `doc`?",
+        ),
+        (
+            "[tiers]\n5 = [\"bench\"]",
+            "Harness.toml:2:6: tier 5 names the step `bench`, which does not exist | define it in [steps.bench]",
+        ),
+        (
+            "[steps.bench]\nuses = \"nextest\"\n[tiers]\n5 = [\"bnech\"]",
+            "Harness.toml:4:6: tier 5 names the step `bnech`, which does not exist | did you mean `bench`?",
+        ),
+        (
+            "[tiers]\n0 = [\"fmt\"]\n4 = [\n  \"fmt\",\n]",
+            "Harness.toml:4:3: the step `fmt` stands twice in the ladder | the first one is at Harness.toml:2:6",
+        ),
+        (
+            "[tiers]\n0 = [\"fmt\", \"unit\"]",
+            "Harness.toml:2:13: the step `unit` stands twice in the ladder | \
+             tier 1 has it by default: name that tier too, without it",
+        ),
+    ]);
+}
+
+#[test]
+fn steps_that_contradict_themselves_are_refused_at_their_place() {
+    let with = |key: &str, uses: &str| format!("[steps.s]\nuses = \"{uses}\"\n{key}");
+    let useless = [
+        ("filter = \"all()\"", "fuzz", "nextest and proptest"),
+        ("warnings = \"deny\"", "nextest", "check and clippy"),
+        ("cases = 3", "nextest", "proptest"),
+        ("run = [\"x\"]", "nextest", "command and mutants"),
+        ("dir = \"x\"", "nextest", "command and fuzz"),
+        ("env.A = \"x\"", "nextest", "command"),
+        ("patterns = []", "nextest", "command"),
+    ];
+    for (text, uses, for_uses) in useless {
+        let key = text.split([' ', '.']).next().unwrap();
+        let expected = format!(
+            "Harness.toml:3:1: `{key}` has no effect in [steps.s]: it is for {for_uses} | remove it, or change `uses`"
+        );
+        refused(&[(&with(text, uses), &expected)]);
+    }
+    refused(&[
+        (
+            "[steps.s]\nuses = \"command\"",
+            "Harness.toml:2:8: [steps.s] uses \"command\" without a `run` | \
+             give it one, such as run = [\"make\", \"check\"]",
+        ),
+        ("[steps.s]\nuses = \"command\"\nrun = []", "Harness.toml:3:7: `steps.s.run` is empty"),
+        ("[steps.s]\nuses = \"command\"\nrun = [\"\", \"a\"]", "Harness.toml:3:8: `steps.s.run[0]` is empty"),
+        (
+            "[steps.s]\nuses = \"command\"\nrun = [\"a\", \"\\u0000\"]",
+            "Harness.toml:3:13: `steps.s.run[1]` holds a NUL character",
+        ),
+        ("[steps.s]\nuses = \"nextest\"\nfilter = \" \"", "Harness.toml:3:10: `steps.s.filter` is empty"),
+        (
+            "[steps.diff]\nuses = \"diff\"",
+            "Harness.toml:2:8: [steps.diff] uses \"diff\": this version has no differential tests yet | \
+             use \"command\" with a program that compares",
+        ),
+        (
+            "[steps.Unit]\nuses = \"nextest\"",
+            "Harness.toml:1:8: `Unit` is not a name of a step | \
+             use up to 32 lower-case letters, digits, `-` and `_`, a letter or digit first",
+        ),
+        (
+            "[steps.s]\nuses = \"command\"\nrun = [\"a\"]\ndir = \"../x\"",
+            "Harness.toml:4:7: `steps.s.dir` leads out of the workspace: ../x | \
+             write it relative to the workspace root and without `..`",
+        ),
+        (
+            "[steps.s]\nuses = \"command\"\nrun = [\"a\"]\nenv = { \"A=B\" = \"x\" }",
+            "Harness.toml:4:9: `A=B` cannot name an environment variable",
+        ),
+        (
+            "[steps.s]\nuses = \"command\"\nrun = [\"a\"]\npatterns = [{ category = \"A B\", pattern = \"x\" }]",
+            "Harness.toml:4:26: `A B` cannot name a category | \
+             use up to 64 characters, none of them a space, comma or parenthesis",
+        ),
+    ]);
+}
+
+#[test]
+fn builds_that_cannot_be_run_are_refused_at_their_place() {
+    let build = |name: &str, rest: &str| format!("[[builds]]\nname = \"{name}\"\n{rest}\n");
+    let good = build("lua", "dir = \"corpus/lua\"\nrun = [\"make\"]");
+    assert!(read(&good).is_ok());
+    refused(&[
+        (
+            &format!("{good}{good}"),
+            "Harness.toml:6:8: two builds are called `lua` | the first one is at Harness.toml:2:8",
+        ),
+        (
+            &build("a/b", "dir = \"a\"\nrun = [\"make\"]"),
+            "Harness.toml:2:8: `a/b` cannot name a build | \
+             use up to 64 letters, digits, `.`, `-` and `_`, a letter or digit first",
+        ),
+        (&build("a", "dir = \"a\"\nrun = []"), "Harness.toml:4:7: `builds[0].run` is empty"),
+        (&build("a", "dir = \"\"\nrun = [\"make\"]"), "Harness.toml:3:7: `builds[0].dir` is empty"),
+        (
+            &build("a", "dir = \"/usr\"\nrun = [\"make\"]"),
+            "Harness.toml:3:7: `builds[0].dir` leads out of the workspace: /usr | \
+             write it relative to the workspace root and without `..`",
+        ),
+        (
+            &build("a", "dir = \"a\"\nrun = [\"make\"]\nexpect = [{ path = \"x/../../y\" }]"),
+            "Harness.toml:5:20: `builds[0].expect[0].path` leads out of the workspace: x/../../y | \
+             write it relative to the workspace root and without `..`",
+        ),
+    ]);
+}
+
+#[test]
+fn names_of_nothing_are_refused_at_their_place() {
+    let category_hint = "use up to 64 characters, none of them a space, comma or parenthesis";
+    refused(&[
+        ("[gates.marge]\ntiers = \"0\"", "Harness.toml:1:8: no gate is called `marge` | did you mean `merge`?"),
+        (
+            "[protect]\nroles = [\"sherif\"]\n[roles.sheriff]\nmay = []",
+            "Harness.toml:2:10: no role is called `sherif` | did you mean `sheriff`?",
+        ),
+        ("[protect]\nroles = [\"owner\"]", "Harness.toml:2:10: no role is called `owner` | define it in [roles.owner]"),
+        (
+            "[[categories]]\nname = \"\"\npattern = \"x\"",
+            &format!("Harness.toml:2:8: `` cannot name a category | {category_hint}"),
+        ),
+        (
+            "[[categories]]\nname = \"A\\nB\"\npattern = \"x\"",
+            &format!("Harness.toml:2:8: `A\\nB` cannot name a category | {category_hint}"),
+        ),
+        ("[run]\nfeatures = [\"a\", \"\"]", "Harness.toml:2:18: `run.features[1]` is empty"),
+        ("[sandbox]\nenv = [\"\"]", "Harness.toml:2:8: `` cannot name an environment variable"),
+        ("[done]\nbudgets = [{ name = \"start\", run = [] }]", "Harness.toml:2:36: `done.budgets[0].run` is empty"),
+        ("[done]\nbinaries = [{ name = \"\" }]", "Harness.toml:2:22: `done.binaries[0].name` is empty"),
+    ]);
+}
+
+#[test]
+fn a_message_is_one_line_whatever_the_contract_says() {
+    refused(&[(
+        "\n\"a\\n\\u001b[31m\" = 1",
+        "Harness.toml:2:1: unknown key `a\\n\\u{1b}[31m` | known are: builds, \
+        categories, done, fallbacks, gates, modes, protect, roles, run, sandbox, steps, tiers",
+    )]);
+}
+
+#[test]
+fn a_tier_may_name_the_built_in_differential_step() {
+    assert!(read("[tiers]\n3 = [\"diff\"]").is_ok());
+}
+
+#[test]
 fn of_several_mistakes_the_first_is_named() {
     refused(&[("[run]\nseed = -1\nsede = 1", "Harness.toml:2:8: `run.seed` is -1, expected at least 0")]);
 }
