@@ -157,6 +157,16 @@ pub(crate) fn size(path: &Utf8Path) -> Option<u64> {
     std::fs::metadata(path).ok().filter(|data| data.is_file()).map(|data| data.len())
 }
 
+/// Whether anything has this name, be it a folder or a link to nowhere.
+pub(crate) fn is_present(path: &Utf8Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
+}
+
+/// Whether something that is no regular file stands here, such as a folder or a pipe.
+pub(crate) fn is_other_than_file(path: &Utf8Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|data| !data.is_file())
+}
+
 /// The first and the last bytes of a file, `each` at most, and how many lie between them. Bytes that aren't UTF-8 are replaced.
 pub(crate) fn head_and_tail(path: &Utf8Path, each: u64) -> Result<(String, u64, String)> {
     let read = || -> io::Result<(String, u64, String)> {

@@ -1,5 +1,18 @@
 //! The task contract: `Harness.toml` or cargo metadata, validated, with a default for everything.
 
+pub(crate) mod builtin;
+mod error;
+mod load;
+mod places;
+mod schema;
+mod shape;
+#[cfg(test)]
+mod tests;
 mod types;
+mod validate;
 
+pub(crate) use builtin::{EffectiveMode, mode, steps_of, tier_steps, uses, uses_of};
+pub(crate) use error::ContractError;
+pub(crate) use load::{Loaded, Source, load};
+pub(crate) use schema::schema;
 pub(crate) use types::{Build, CategoryRule, Contract, ModeTable, Pattern, Policy, Sample, Step, Uses};

@@ -1,6 +1,7 @@
 //! The contract's tables and keys. Their doc comments become the descriptions in its JSON schema.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use camino::Utf8PathBuf;
 use schemars::JsonSchema;
@@ -12,6 +13,7 @@ use crate::base::{ByteSize, Percent, Seed, Tiers, TimeLimit};
 /// What a repository asks of the harness. Every key has a default.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[schemars(title = "Harness contract")]
 pub(crate) struct Contract {
     /// The definition of done.
     pub(crate) done: Done,
@@ -47,7 +49,7 @@ pub(crate) struct Contract {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Done {
     /// The tiers that must be green, such as "0-3".
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("examples" = ["0-1"]))]
     pub(crate) tiers: Option<Tiers>,
     /// Binaries that must exist within a size.
     pub(crate) binaries: Vec<DoneBinary>,
@@ -66,7 +68,7 @@ pub(crate) struct DoneBinary {
     /// The binary target's name.
     pub(crate) name: String,
     /// At most so large.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("examples" = ["64 MB"]))]
     pub(crate) max_size: Option<ByteSize>,
 }
 
@@ -79,10 +81,10 @@ pub(crate) struct DoneBudget {
     /// The program and its arguments.
     pub(crate) run: Vec<String>,
     /// At most so long.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("examples" = ["30s"]))]
     pub(crate) max_time: Option<TimeLimit>,
     /// At most so much resident memory.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("examples" = ["64 MB"]))]
     pub(crate) max_memory: Option<ByteSize>,
 }
 
@@ -93,13 +95,13 @@ pub(crate) struct Run {
     /// Every source of randomness is seeded from it.
     pub(crate) seed: Seed,
     /// After so long a test is stopped and has failed.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("examples" = ["30s"]))]
     pub(crate) test_timeout: TimeLimit,
     /// After so long a step is stopped and the run ends.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("examples" = ["30s"]))]
     pub(crate) step_timeout: TimeLimit,
     /// After so long the whole run is stopped.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("examples" = ["30s"]))]
     pub(crate) timeout: TimeLimit,
     /// Cargo features to build with.
     pub(crate) features: Vec<String>,
@@ -110,6 +112,7 @@ pub(crate) struct Run {
     /// Whether a test that leaves processes behind has failed.
     pub(crate) leaks: Policy,
     /// How many runs' logs are kept.
+    #[schemars(range(min = 1))]
     pub(crate) keep_runs: u32,
 }
 
@@ -156,18 +159,19 @@ pub(crate) struct Modes {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct ModeTable {
     /// The tiers it climbs: "0-1" in fast, "0-3" in full, "0-5" in deep.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("examples" = ["0-1"]))]
     pub(crate) tiers: Option<Tiers>,
     /// The time that unit tests may take before a sample replaces the whole: "30s" in fast, none elsewhere.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("examples" = ["30s"]))]
     pub(crate) budget: Option<TimeLimit>,
     /// "auto" samples past the budget, "off" never, "10%" always.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("examples" = ["auto"]))]
     pub(crate) sample: Option<Sample>,
     /// How many cases each property test tries: its own number in fast, 1024 in full, 8192 in deep.
+    #[schemars(range(min = 1))]
     pub(crate) cases: Option<u32>,
     /// For how long each fuzz target is fuzzed anew: only in deep, "60s".
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("examples" = ["30s"]))]
     pub(crate) fuzz_time: Option<TimeLimit>,
 }
 
@@ -183,13 +187,18 @@ pub(crate) enum Sample {
     Share(Percent),
 }
 
+/// Why a text isn't a sample.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a sample: write \"auto\", \"off\" or a share from 0.001% to 100%, such as \"10%\"")]
+pub(crate) struct SampleError(String);
+
 impl TryFrom<String> for Sample {
-    type Error = crate::base::percent::PercentError;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
+    type Error = SampleError;
+    fn try_from(text: String) -> Result<Self, SampleError> {
         match text.as_str() {
             "auto" => Ok(Sample::Auto),
             "off" => Ok(Sample::Off),
-            share => share.parse().map(Sample::Share),
+            share => share.parse().map(Sample::Share).map_err(|_| SampleError(text)),
         }
     }
 }
@@ -222,6 +231,24 @@ pub(crate) enum Uses {
     Command,
 }
 
+impl fmt::Display for Uses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Uses::Rustfmt => "rustfmt",
+            Uses::Check => "check",
+            Uses::Clippy => "clippy",
+            Uses::Nextest => "nextest",
+            Uses::Doctest => "doctest",
+            Uses::Proptest => "proptest",
+            Uses::Fuzz => "fuzz",
+            Uses::Mutants => "mutants",
+            Uses::Diff => "diff",
+            Uses::Build => "build",
+            Uses::Command => "command",
+        })
+    }
+}
+
 /// One step. Keys that its `uses` has no use for are errors.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -233,6 +260,7 @@ pub(crate) struct Step {
     /// Whether compiler and lint warnings are failures. For check and clippy.
     pub(crate) warnings: Option<Policy>,
     /// How many cases each property test tries, in every mode. For proptest.
+    #[schemars(range(min = 1))]
     pub(crate) cases: Option<u32>,
     /// The program and its arguments. For command; extra arguments for mutants.
     pub(crate) run: Option<Vec<String>>,
@@ -244,7 +272,7 @@ pub(crate) struct Step {
     /// Patterns that turn its log into failures. For command.
     pub(crate) patterns: Option<Vec<Pattern>>,
     /// After so long it is stopped, instead of `run.step-timeout`.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("examples" = ["30s"]))]
     pub(crate) timeout: Option<TimeLimit>,
 }
 
@@ -272,10 +300,11 @@ pub(crate) struct Build {
     pub(crate) run: Vec<String>,
     /// 4, or 5 for a full-system target.
     #[serde(default = "Build::default_tier")]
+    #[schemars(range(min = 4, max = 5))]
     pub(crate) tier: u8,
     /// After so long it is stopped and has failed.
     #[serde(default = "Build::default_timeout")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("examples" = ["30s"]))]
     pub(crate) timeout: TimeLimit,
     /// What is set in its environment.
     #[serde(default)]
@@ -303,7 +332,7 @@ pub(crate) struct ExpectedFile {
     #[schemars(with = "String")]
     pub(crate) path: Utf8PathBuf,
     /// At most so large.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("examples" = ["64 MB"]))]
     pub(crate) max_size: Option<ByteSize>,
 }
 
@@ -312,10 +341,23 @@ pub(crate) struct ExpectedFile {
 #[serde(try_from = "String")]
 pub(crate) struct Regex(pub(crate) regex::Regex);
 
+/// Why a text isn't a regular expression, in one line.
+#[derive(Debug, thiserror::Error)]
+#[error("`{text}` is not a regular expression: {reason}")]
+pub(crate) struct RegexError {
+    text: String,
+    reason: String,
+}
+
 impl TryFrom<String> for Regex {
-    type Error = regex::Error;
-    fn try_from(text: String) -> Result<Self, regex::Error> {
-        regex::RegexBuilder::new(&text).size_limit(1 << 20).build().map(Regex)
+    type Error = RegexError;
+    fn try_from(text: String) -> Result<Self, RegexError> {
+        regex::RegexBuilder::new(&text).size_limit(1 << 20).build().map(Regex).map_err(|error| {
+            // The crate draws a caret below the pattern; its last line is the reason alone.
+            let drawn = error.to_string();
+            let reason = drawn.lines().last().unwrap_or_default();
+            RegexError { reason: reason.trim_start_matches("error: ").to_owned(), text }
+        })
     }
 }
 
@@ -342,12 +384,13 @@ pub(crate) struct Sandbox {
     /// Environment variables that are let through.
     pub(crate) env: Vec<String>,
     /// For all processes of a step together.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("examples" = ["64 MB"]))]
     pub(crate) memory: Option<ByteSize>,
     /// How many processes at a time.
+    #[schemars(range(min = 1))]
     pub(crate) pids: Option<u32>,
     /// How much may be written.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("examples" = ["64 MB"]))]
     pub(crate) disk: Option<ByteSize>,
 }
 
@@ -417,6 +460,6 @@ pub(crate) struct Role {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Gate {
     /// The tiers that must be green.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("examples" = ["0-1"]))]
     pub(crate) tiers: Option<Tiers>,
 }
