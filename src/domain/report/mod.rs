@@ -2,6 +2,9 @@
 
 mod brief;
 mod error_line;
+mod github;
+mod json;
+mod junit;
 mod step_lines;
 mod tally;
 #[cfg(test)]
@@ -9,6 +12,9 @@ mod testing;
 mod verdict_line;
 
 pub(crate) use brief::{Detail, brief};
+pub(crate) use github::{github, job_summary};
+pub(crate) use json::{json_error, json_lines};
+pub(crate) use junit::junit;
 
 /// Where a reader finds what a limited report leaves out.
 const LATEST: &str = "target/harness/latest";

@@ -164,5 +164,5 @@ pub(super) fn any_red() -> impl Strategy<Value = RunRecord> {
         Verdict::Terminated,
     ];
     prop::sample::select(verdicts)
-        .prop_flat_map(|verdict| with_steps(prop::collection::vec(any_step(any_outcome(), 40), 0..6), verdict))
+        .prop_flat_map(|verdict| with_steps(prop::collection::vec(any_step(any_outcome(), 12), 0..6), verdict))
 }
