@@ -24,6 +24,12 @@ pub(crate) fn one_line(text: &str) -> String {
     line
 }
 
+/// One line of foreign output, its blanks kept: what would move the cursor, or deceive the reader, becomes a space.
+pub(crate) fn printable(line: &str) -> String {
+    let unsafe_to_print = |c: char| c.is_control() || is_deceptive(c);
+    line.trim_end().chars().map(|c| if unsafe_to_print(c) { ' ' } else { c }).collect()
+}
+
 /// Line separators, and marks that change the order or the presence of what a reader sees.
 fn is_deceptive(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
