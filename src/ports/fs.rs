@@ -212,7 +212,8 @@ pub(crate) fn each_line(path: &Utf8Path, mut each: impl FnMut(&str)) -> Result<(
     let mut line = Vec::new();
     loop {
         line.clear();
-        let read = Read::by_ref(&mut reader).take(64 << 10).read_until(b'\n', &mut line).map_err(failed("read", path))?;
+        let read =
+            Read::by_ref(&mut reader).take(64 << 10).read_until(b'\n', &mut line).map_err(failed("read", path))?;
         if read == 0 {
             return Ok(());
         }

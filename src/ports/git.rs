@@ -5,8 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::process;
 
 /// Configuration by which a repository could have git run programs of its choice.
-const HARMLESS: [&str; 6] =
-    ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "diff.external="];
+const HARMLESS: [&str; 6] = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "diff.external="];
 
 /// The files below `dir` that differ from the last commit or are untracked and not ignored, relative to `dir`.
 /// None outside of git, or where git is not installed.
@@ -21,8 +20,8 @@ pub(crate) fn changed_files(dir: &Utf8Path) -> Vec<Utf8PathBuf> {
 }
 
 fn ask(dir: &Utf8Path, question: &[&str]) -> Vec<Utf8PathBuf> {
-    let words = ["git", "-C", dir.as_str()].iter().chain(&HARMLESS).chain(question);
-    let argv: Vec<String> = words.map(|word| (*word).to_owned()).collect();
+    let command = ["git", "-C", dir.as_str()];
+    let argv: Vec<String> = command.iter().chain(&HARMLESS).chain(question).map(|word| (*word).to_owned()).collect();
     let Ok(output) = process::capture(&argv) else { return Vec::new() };
     if !output.success {
         return Vec::new();

@@ -62,7 +62,8 @@ impl Selection {
     }
 
     fn insists_on(&self, test: &TestName) -> bool {
-        let under = |(binary, prefix): &(String, String)| *binary == test.binary && test.name.starts_with(prefix.as_str());
+        let under =
+            |(binary, prefix): &(String, String)| *binary == test.binary && test.name.starts_with(prefix.as_str());
         self.always.contains(test) || self.always_under.iter().any(under)
     }
 }
@@ -90,7 +91,8 @@ mod tests {
     }
 
     fn sampled(seed: u64, share: &str) -> Selection {
-        let order = SampleOrder { seed: seed.to_string().parse().expect("a seed"), share: share.parse().expect("a share") };
+        let order =
+            SampleOrder { seed: seed.to_string().parse().expect("a seed"), share: share.parse().expect("a share") };
         Selection { sample: Some(order), ..Selection::default() }
     }
 

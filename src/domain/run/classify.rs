@@ -56,7 +56,9 @@ impl Scene<'_> {
             (Fault::Killed(Some(word)), _) if word.contains("timeout") => {
                 Nature::plain(Category::timeout(), "stopped by nextest at its own time limit")
             }
-            (Fault::Killed(_), _) => Nature::plain(Category::signal(), "killed together with the process that watched it"),
+            (Fault::Killed(_), _) => {
+                Nature::plain(Category::signal(), "killed together with the process that watched it")
+            }
             (Fault::Mismatch(text), _) => Nature::plain(Category::tamper(), text),
             (_, Some(ending)) => self.nature(test, ending, &output, dir),
             (_, None) => Nature::plain(Category::tamper(), "nothing is known of its end"),
@@ -65,7 +67,9 @@ impl Scene<'_> {
             nature.message = format!("failed at first, passed when run again: {}", nature.message);
             nature.category = Category::flaky();
             nature.kind = FailureKind::Test;
-        } else if let Some(rule) = self.rules.iter().find(|rule| output.lines().any(|line| rule.pattern.0.is_match(line))) {
+        } else if let Some(rule) =
+            self.rules.iter().find(|rule| output.lines().any(|line| rule.pattern.0.is_match(line)))
+        {
             nature.category = Category::named(&rule.name);
         }
         let log = ending.map_or_else(|| self.step_log.to_owned(), |ending| self.logs.join(&ending.log));
@@ -118,12 +122,19 @@ impl Scene<'_> {
         let panic = panic_text::root_cause(&panics, &test.name);
         let place = || panic.map(|panic| self.place(&panic.file, panic.line, panic.column, dir));
         match &ending.end {
-            TestEnd::TimedOut => Nature::plain(Category::timeout(), "still running at the time limit of a test; it was stopped"),
+            TestEnd::TimedOut => {
+                Nature::plain(Category::timeout(), "still running at the time limit of a test; it was stopped")
+            }
             TestEnd::Stopped => Nature::plain(Category::timeout(), "stopped from outside before it ended"),
             TestEnd::OutOfMemory => Nature::plain(Category::oom(), "killed by the system for want of memory"),
-            TestEnd::NotStarted(why) => Nature::plain(Category::setup(), &format!("its process cannot be started: {why}")),
+            TestEnd::NotStarted(why) => {
+                Nature::plain(Category::setup(), &format!("its process cannot be started: {why}"))
+            }
             TestEnd::Signalled(number) => {
-                if output.lines().any(|line| line.starts_with("memory allocation of ") && line.contains(" bytes failed")) {
+                if output
+                    .lines()
+                    .any(|line| line.starts_with("memory allocation of ") && line.contains(" bytes failed"))
+                {
                     return Nature::plain(Category::oom(), "a memory allocation failed");
                 }
                 let message = signal_message(*number, output, panic.map(|panic| panic_text::headline(&panic.message)));
@@ -146,7 +157,8 @@ impl Scene<'_> {
                 }
                 (None, _) => {
                     let error = output.lines().find_map(|line| line.strip_prefix("Error: "));
-                    let message = error.map_or(format!("failed with exit status {code}"), |e| format!("returned an error: {e}"));
+                    let message =
+                        error.map_or(format!("failed with exit status {code}"), |e| format!("returned an error: {e}"));
                     Nature::plain(Category::assert(), &message)
                 }
             },

@@ -46,7 +46,9 @@ impl Explain for RunError {
     fn hint(&self) -> Option<String> {
         match self {
             RunError::Output(error) => error.hint(),
-            RunError::NullDevice { path } => Some(format!("recreate it as root: rm {path} && mknod -m 666 {path} c 1 3")),
+            RunError::NullDevice { path } => {
+                Some(format!("recreate it as root: rm {path} && mknod -m 666 {path} c 1 3"))
+            }
             RunError::Supervision { .. } | RunError::CargoConfig(_) => None,
         }
     }
@@ -119,7 +121,8 @@ pub(super) struct Call {
 
 /// Variables by which a caller's shell would change what tests do or hide: outer runners, seeds and golden files.
 const SCRUBBED: [&str; 6] = ["NEXTEST", "PROPTEST_", "QUICKCHECK_", "BOLERO_", "INSTA_", "RUST_TEST_"];
-const SCRUBBED_NAMES: [&str; 6] = ["UPDATE_EXPECT", "TRYBUILD", "SNAPSHOTS", "BLESS", "UPDATE_GOLDEN", "RUST_BACKTRACE"];
+const SCRUBBED_NAMES: [&str; 6] =
+    ["UPDATE_EXPECT", "TRYBUILD", "SNAPSHOTS", "BLESS", "UPDATE_GOLDEN", "RUST_BACKTRACE"];
 
 impl<'a> Context<'a> {
     /// The members that the run judges.
@@ -164,7 +167,12 @@ impl<'a> Context<'a> {
     }
 
     /// Calls a step's command under the step's limits, with `tick` several times a second.
-    pub(super) fn call(&self, step: &PlannedStep, call: &Call, tick: &mut dyn FnMut() -> Wish) -> Result<Report, RunError> {
+    pub(super) fn call(
+        &self,
+        step: &PlannedStep,
+        call: &Call,
+        tick: &mut dyn FnMut() -> Wish,
+    ) -> Result<Report, RunError> {
         let log = call.log.clone().unwrap_or_else(|| self.log(step));
         let header = format!("$ {}\n", crate::base::shell::quote(&call.argv));
         fs::append_bytes(&log, header.as_bytes())?;
@@ -208,13 +216,14 @@ impl<'a> Context<'a> {
         match ended {
             Ended::TimedOut => {
                 let limit = humane(step.limit);
-                let failure = scene.step_failure(Category::timeout(), &format!("stopped at the step's time limit of {limit}"));
+                let failure =
+                    scene.step_failure(Category::timeout(), &format!("stopped at the step's time limit of {limit}"));
                 Some(Done { outcome: Some(Outcome::TimedOut), failures: vec![failure], ..Done::default() })
             }
             Ended::Stopped => Some(Done { outcome: Some(Outcome::Interrupted), ..Done::default() }),
-            Ended::NotStarted(why) => {
-                Some(Done::lacking(scene.step_failure(Category::setup(), &format!("its command cannot be started: {why}"))))
-            }
+            Ended::NotStarted(why) => Some(Done::lacking(
+                scene.step_failure(Category::setup(), &format!("its command cannot be started: {why}")),
+            )),
             Ended::Exited(_) | Ended::Signalled(_) | Ended::Lost(_) => None,
         }
     }

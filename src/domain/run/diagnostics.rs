@@ -52,8 +52,10 @@ pub(super) fn read(scene: &Scene<'_>, json: &Utf8Path, members: &[Package], warn
                     fs::append_bytes(scene.step_log, text.as_bytes())?;
                 }
                 let Some((failure, is_error)) = finding(scene, &message, members) else { continue };
-                let (file, line, column) =
-                    failure.place.as_ref().map_or_else(Default::default, |p| (p.file.clone(), p.line, p.column.unwrap_or(0)));
+                let (file, line, column) = failure
+                    .place
+                    .as_ref()
+                    .map_or_else(Default::default, |p| (p.file.clone(), p.line, p.column.unwrap_or(0)));
                 let key = (file, line, column, failure.category.to_string(), failure.message.clone());
                 found.entry(key).or_insert((failure, is_error));
             }
@@ -61,7 +63,9 @@ pub(super) fn read(scene: &Scene<'_>, json: &Utf8Path, members: &[Package], warn
                 if let (Some(path), true) = (&artifact.executable, artifact.profile.test) {
                     let package = members.iter().find(|package| package.id == artifact.package_id);
                     let name = package.map_or_else(|| artifact.target.name.clone(), |package| package.name.to_string());
-                    findings.executables.insert(path.to_string(), binary_id(&name, &artifact.target.kind, &artifact.target.name));
+                    findings
+                        .executables
+                        .insert(path.to_string(), binary_id(&name, &artifact.target.kind, &artifact.target.name));
                 }
             }
             _ => {}
@@ -91,7 +95,8 @@ pub(super) fn cargo_error(log: &Utf8Path) -> Option<String> {
     let (head, _, tail) = fs::head_and_tail(log, 64 << 10).ok()?;
     let lines = || head.lines().chain(tail.lines());
     let error = lines().find_map(|line| line.strip_prefix("error: ").or_else(|| line.strip_prefix("error[")))?;
-    let mut causes = lines().skip_while(|line| *line != "Caused by:").skip(1).map(str::trim).filter(|line| !line.is_empty());
+    let mut causes =
+        lines().skip_while(|line| *line != "Caused by:").skip(1).map(str::trim).filter(|line| !line.is_empty());
     Some(causes.next().map_or_else(|| error.to_owned(), |cause| format!("{error}: {cause}")))
 }
 

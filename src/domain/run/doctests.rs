@@ -279,6 +279,9 @@ mod tests {
     #[test]
     fn an_items_name_is_stable_when_its_line_moves() {
         let item = Item::of("crates/a/src/lib.rs - m::f (line 12) - compile fail");
-        assert_eq!((item.file.as_str(), item.line, item.stable.as_str()), ("crates/a/src/lib.rs", 12, "crates/a/src/lib.rs - m::f"));
+        assert_eq!(
+            (item.file.as_str(), item.line, item.stable.as_str()),
+            ("crates/a/src/lib.rs", 12, "crates/a/src/lib.rs - m::f")
+        );
     }
 }

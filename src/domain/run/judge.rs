@@ -129,7 +129,8 @@ pub(super) fn judge(evidence: &Evidence, leaks: Policy, hiding: bool) -> Judgeme
         let (outcome, fault) = match evidence.endings.get(test) {
             Some(endings) => judge_endings(endings, leaks, report),
             None if evidence.open.contains(test) => {
-                let word = report.flatten().and_then(|r| if let Reported::Failed(w) = r { Some(w.clone()) } else { None });
+                let word =
+                    report.flatten().and_then(|r| if let Reported::Failed(w) = r { Some(w.clone()) } else { None });
                 (Some(TestOutcome::Failed), Some(Fault::Killed(word)))
             }
             None if evidence.ignored.contains(test) => (Some(TestOutcome::Ignored), None),
@@ -166,7 +167,8 @@ fn judge_endings(
     report: Option<Option<&Reported>>,
 ) -> (Option<TestOutcome>, Option<Fault>) {
     let bad = |ending: &&Ending| !shim::passed(ending, leaks);
-    let doubled = endings.iter().enumerate().any(|(i, one)| endings[..i].iter().any(|other| other.attempt == one.attempt));
+    let doubled =
+        endings.iter().enumerate().any(|(i, one)| endings[..i].iter().any(|other| other.attempt == one.attempt));
     let fault = match endings.last() {
         _ if doubled => Some(Fault::Mismatch("two results for one attempt at the test".to_owned())),
         Some(last) if bad(&last) => Some(Fault::Ended(Box::new(last.clone()))),
@@ -198,8 +200,10 @@ fn judge_step(evidence: &Evidence, hiding: bool, judgement: &mut Judgement) {
     if evidence.foreign > 0 {
         faults.push(format!("{} lines in the file of test events were written by something else", evidence.foreign));
     }
-    let unseen = |(test, _): &(&TestName, &Reported)| !evidence.endings.contains_key(*test) && !evidence.open.contains(*test);
-    let unseen = evidence.reported.iter().flatten().filter(unseen).filter(|(test, _)| !evidence.listed.contains(*test)).count();
+    let unseen =
+        |(test, _): &(&TestName, &Reported)| !evidence.endings.contains_key(*test) && !evidence.open.contains(*test);
+    let unseen =
+        evidence.reported.iter().flatten().filter(unseen).filter(|(test, _)| !evidence.listed.contains(*test)).count();
     if unseen > 0 {
         faults.push(format!("nextest reports {unseen} tests that no shim saw"));
     }

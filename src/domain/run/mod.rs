@@ -40,13 +40,21 @@ use tests_step::Suite;
 ///
 /// # Errors
 /// Where the harness can't do its own work: its files can't be written, a step can't be supervised.
-pub(crate) fn carry_out(run: &Context<'_>, asked: String, contract: Digest, notes: Vec<String>) -> Result<RunRecord, RunError> {
+pub(crate) fn carry_out(
+    run: &Context<'_>,
+    asked: String,
+    contract: Digest,
+    notes: Vec<String>,
+) -> Result<RunRecord, RunError> {
     preflight()?;
     let started = clock::now();
     let mut climb = Climb::default();
-    let with_nextest = run.plan.rungs.iter().flat_map(|(_, steps)| steps).any(|step| {
-        matches!(step.kind, Kind::Nextest { .. } | Kind::Proptest { .. } | Kind::Fuzz { .. })
-    });
+    let with_nextest = run
+        .plan
+        .rungs
+        .iter()
+        .flat_map(|(_, steps)| steps)
+        .any(|step| matches!(step.kind, Kind::Nextest { .. } | Kind::Proptest { .. } | Kind::Fuzz { .. }));
     std::thread::scope(|scope| {
         scope.spawn(|| run.toolchain.warm_up(with_nextest));
         run.plan.rungs.iter().try_for_each(|(tier, steps)| climb.rung(run, *tier, steps))
@@ -226,7 +234,12 @@ fn dispatch(run: &Context<'_>, step: &PlannedStep) -> Result<Done, RunError> {
 }
 
 /// The property tests of all packages, with more cases than they ask for themselves.
-fn proptest(run: &Context<'_>, step: &PlannedStep, filter: Option<String>, cases: Option<u32>) -> Result<Done, RunError> {
+fn proptest(
+    run: &Context<'_>,
+    step: &PlannedStep,
+    filter: Option<String>,
+    cases: Option<u32>,
+) -> Result<Done, RunError> {
     let Some(functions) = functions(run, Role::Property) else { return Ok(Done::none("no property tests")) };
     let env = cases.map(|cases| ("PROPTEST_CASES".to_owned(), Some(cases.to_string()))).into_iter().collect();
     let selection = Selection { functions: Some(functions), ..Selection::default() };

@@ -56,7 +56,7 @@ pub(super) fn read_junit(path: &Utf8Path) -> Option<BTreeMap<TestName, Reported>
     let mut tests = BTreeMap::new();
     for suite in report.test_suites {
         for case in suite.test_cases {
-            let test = TestName { binary: suite.name.to_string(), name: case.name.to_string() };
+            let test = TestName { binary: suite.name.as_str().to_owned(), name: case.name.as_str().to_owned() };
             tests.extend(tests_step::reported(&case.status).map(|reported| (test, reported)));
         }
     }

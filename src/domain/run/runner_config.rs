@@ -22,7 +22,8 @@ pub(super) fn read(run: &Context<'_>) -> Result<RunnerConfig, RunError> {
     let broken = |error: cargo_config2::Error| RunError::CargoConfig(error.to_string());
     let config = cargo_config2::Config::load_with_cwd(&run.workspace.root).map_err(broken)?;
     let host = run.toolchain.host().unwrap_or_default().to_owned();
-    let built_for = config.build.target.as_ref().and_then(|targets| targets.first()).map(|target| target.triple().to_owned());
+    let built_for =
+        config.build.target.as_ref().and_then(|targets| targets.first()).map(|target| target.triple().to_owned());
     let triple = built_for.unwrap_or(host);
     let runner = config.runner(triple.as_str()).map_err(broken)?;
     let word = |word: &std::ffi::OsStr| word.to_string_lossy().into_owned();

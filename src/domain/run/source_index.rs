@@ -116,7 +116,9 @@ impl Scan<'_> {
                     role = inherited;
                     i += 1;
                 }
-                (TokenTree::Ident(word), Some(TokenTree::Punct(bang)), Some(TokenTree::Group(body))) if bang.as_char() == '!' => {
+                (TokenTree::Ident(word), Some(TokenTree::Punct(bang)), Some(TokenTree::Group(body)))
+                    if bang.as_char() == '!' =>
+                {
                     let property = word == "proptest" || word == "quickcheck";
                     if property {
                         self.stream(body.stream(), path, Role::Property);
@@ -136,7 +138,10 @@ impl Scan<'_> {
 }
 
 fn mentions(tokens: &TokenStream, words: &[&str]) -> bool {
-    tokens.clone().into_iter().any(|tree| matches!(&tree, TokenTree::Ident(ident) if words.iter().any(|word| ident == word)))
+    tokens
+        .clone()
+        .into_iter()
+        .any(|tree| matches!(&tree, TokenTree::Ident(ident) if words.iter().any(|word| ident == word)))
 }
 
 /// Whether `bolero::check!` or `check!` is called.

@@ -73,7 +73,12 @@ pub(super) fn build(
 }
 
 /// Cargo failed without a compiler message: a build script, a dependency, the network, a missing subcommand.
-pub(super) fn or_cargo_error(run: &Context<'_>, step: &PlannedStep, ended: &Ended, findings: &Findings) -> Vec<Failure> {
+pub(super) fn or_cargo_error(
+    run: &Context<'_>,
+    step: &PlannedStep,
+    ended: &Ended,
+    findings: &Findings,
+) -> Vec<Failure> {
     if *ended == Ended::Exited(0) || findings.errors > 0 {
         return Vec::new();
     }
@@ -124,7 +129,9 @@ pub(super) fn rustfmt(run: &Context<'_>, step: &PlannedStep) -> Result<Done, Run
     failures.extend(unparsed(&scene, &log)?);
     if failures.is_empty() {
         let missing = !is_installed("fmt");
-        let text = if missing { "rustfmt is not installed: rustup component add rustfmt".to_owned() } else {
+        let text = if missing {
+            "rustfmt is not installed: rustup component add rustfmt".to_owned()
+        } else {
             diagnostics::cargo_error(&log).unwrap_or_else(|| format!("cargo fmt ended with {:?}", report.ended))
         };
         return Ok(Done::lacking(scene.step_failure(Category::setup(), &text)));

@@ -45,7 +45,8 @@ pub(super) fn run(run: &Context<'_>, step: &PlannedStep, suite: Suite) -> Result
         }
         if suite.filter.is_some() {
             let log = run.log(step);
-            let text = "its filter is nextest's, and cargo-nextest is not installed: cargo install cargo-nextest --locked";
+            let text =
+                "its filter is nextest's, and cargo-nextest is not installed: cargo install cargo-nextest --locked";
             return Ok(Done::lacking(run.scene(step, &files.logs, &log).step_failure(Category::setup(), text)));
         }
     }
@@ -154,7 +155,8 @@ impl TestJob<'_> {
             if evidence.has_started() {
                 first_test.get_or_insert_with(clock::now);
             }
-            over_budget = over_budget || stop_after.zip(first_test).is_some_and(|(limit, since)| since.elapsed() >= limit);
+            over_budget =
+                over_budget || stop_after.zip(first_test).is_some_and(|(limit, since)| since.elapsed() >= limit);
             if over_budget { Wish::Stop } else { Wish::GoOn }
         })?;
         let mut evidence = self.read_events(&mut tail, evidence)?;
@@ -282,7 +284,11 @@ impl TestJob<'_> {
             let count = counted(judgement.unrun.len(), "test");
             notes.push(format!("{count} not run: hidden by the filters of .config/nextest.toml"));
         } else if !judgement.unrun.is_empty() && self.suite.filter.is_some() {
-            notes.push(format!("{} not run: left out by the filter of step {}", counted(judgement.unrun.len(), "test"), self.step.name));
+            notes.push(format!(
+                "{} not run: left out by the filter of step {}",
+                counted(judgement.unrun.len(), "test"),
+                self.step.name
+            ));
         }
         if judgement.excused > 0 {
             let count = counted(judgement.excused as usize, "failure");
@@ -305,17 +311,26 @@ impl TestJob<'_> {
     }
 
     /// Nextest itself could not do its work.
-    fn runner_failure(&self, pass: &Pass, judgement: &Judgement, scene: &super::classify::Scene<'_>) -> Option<Failure> {
+    fn runner_failure(
+        &self,
+        pass: &Pass,
+        judgement: &Judgement,
+        scene: &super::classify::Scene<'_>,
+    ) -> Option<Failure> {
         let Ended::Exited(code) = pass.ended else {
             let Ended::Signalled(signal) = pass.ended else { return None };
-            return Some(scene.step_failure(Category::setup(), &format!("the test runner was ended by signal {signal}")));
+            return Some(
+                scene.step_failure(Category::setup(), &format!("the test runner was ended by signal {signal}")),
+            );
         };
         let spoken = || super::diagnostics::cargo_error(scene.step_log).unwrap_or_default();
         match code {
             0 => None,
             _ if !self.by_nextest => {
                 let explained = !judgement.faults.is_empty() || !judgement.step_faults.is_empty();
-                (!explained).then(|| scene.step_failure(Category::setup(), &format!("cargo test ended with {code}: {}", spoken())))
+                (!explained).then(|| {
+                    scene.step_failure(Category::setup(), &format!("cargo test ended with {code}: {}", spoken()))
+                })
             }
             NextestExitCode::TEST_RUN_FAILED | NextestExitCode::NO_TESTS_RUN => None,
             NextestExitCode::SETUP_SCRIPT_FAILED => {
@@ -377,7 +392,7 @@ pub(super) fn reported(status: &quick_junit::TestCaseStatus) -> Option<Reported>
     match status {
         quick_junit::TestCaseStatus::Success { .. } => Some(Reported::Passed),
         quick_junit::TestCaseStatus::NonSuccess { ty, .. } => {
-            Some(Reported::Failed(ty.as_ref().map_or_else(|| "failure".to_owned(), ToString::to_string)))
+            Some(Reported::Failed(ty.as_ref().map_or("failure", |ty| ty.as_str()).to_owned()))
         }
         quick_junit::TestCaseStatus::Skipped { .. } => None,
     }

@@ -29,7 +29,8 @@ pub(super) fn run(order: &Order, binary: &str, args: &[String]) -> Result<u8, Tr
         return whole(order, &id, binary, args);
     }
     let listing = |extra: &[&str]| -> Vec<String> {
-        let args: Vec<String> = ["--list", "--format", "terse"].iter().chain(extra).map(|arg| (*arg).to_owned()).collect();
+        let args: Vec<String> =
+            ["--list", "--format", "terse"].iter().chain(extra).map(|arg| (*arg).to_owned()).collect();
         order.argv(binary, &args)
     };
     let all = list::list(order, &id, &listing(&[]), false)?;
@@ -60,7 +61,10 @@ pub(super) fn run(order: &Order, binary: &str, args: &[String]) -> Result<u8, Tr
 fn whole(order: &Order, id: &str, binary: &str, args: &[String]) -> Result<u8, Trouble> {
     let name = id.rsplit(['/', ':']).next().unwrap_or(id);
     let taken = vec![name.to_owned()];
-    test_event::write(&order.events, &TestEvent::List { binary: id.into(), ignored: false, taken, left_out: Vec::new() })?;
+    test_event::write(
+        &order.events,
+        &TestEvent::List { binary: id.into(), ignored: false, taken, left_out: Vec::new() },
+    )?;
     let ending = single::run(order, &Test { binary: id, name, attempt: 1 }, binary, args)?;
     Ok(exit_code(single::passed(&ending, order.leaks)))
 }
@@ -91,11 +95,13 @@ struct Outcome {
 }
 
 fn batch(order: &Order, id: &str, binary: &str, tests: &[String]) -> Result<Outcome, Trouble> {
-    let log = Utf8PathBuf::from(format!("batch-{}.log", Digest::of_fields([id.as_bytes(), tests[0].as_bytes()]).prefix(8)));
+    let log =
+        Utf8PathBuf::from(format!("batch-{}.log", Digest::of_fields([id.as_bytes(), tests[0].as_bytes()]).prefix(8)));
     let verdicts = order.logs.join(format!(".{log}.verdict"));
     let mut args = vec!["--logfile".to_owned(), verdicts.to_string(), "--exact".to_owned()];
     args.extend(tests.iter().cloned());
-    let mut reader = VerdictReader { order, id, log: &log, path: &verdicts, read: 0, last: clock::now(), ok: HashSet::new() };
+    let mut reader =
+        VerdictReader { order, id, log: &log, path: &verdicts, read: 0, last: clock::now(), ok: HashSet::new() };
     let wanted: HashSet<&str> = tests.iter().map(String::as_str).collect();
     let ended = follow(order, &order.argv(binary, &args), &log, || reader.progress(&wanted))?;
     reader.progress(&wanted)?;
@@ -114,7 +120,8 @@ fn batch(order: &Order, id: &str, binary: &str, tests: &[String]) -> Result<Outc
     for name in &failed {
         let test = TestName { binary: id.to_owned(), name: name.clone() };
         let (end, said) = (TestEnd::Exited(101), Said::Failed(String::new()));
-        let ending = Ending { test, attempt: 1, end, said, ms: 0, leaked: Vec::new(), log: log.clone(), argv: Vec::new() };
+        let ending =
+            Ending { test, attempt: 1, end, said, ms: 0, leaked: Vec::new(), log: log.clone(), argv: Vec::new() };
         test_event::write(&order.events, &TestEvent::End(Box::new(ending)))?;
     }
     let suspicious = leaked || (ended != Ended::Exited(Some(0)) && ok.len() == tests.len());
@@ -153,7 +160,8 @@ impl VerdictReader<'_> {
         if !fresh.is_empty() {
             self.last = clock::now();
         }
-        let names: Vec<&str> = fresh.lines().filter_map(|line| line.strip_prefix("ok ")).filter(|n| wanted.contains(n)).collect();
+        let names: Vec<&str> =
+            fresh.lines().filter_map(|line| line.strip_prefix("ok ")).filter(|n| wanted.contains(n)).collect();
         let share = ms / (names.len() as u64).max(1);
         for name in names {
             let test = TestName { binary: self.id.to_owned(), name: name.to_owned() };

@@ -8,8 +8,8 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::{Order, Trouble};
-use crate::ports::tree::{self, SignalPipe, Watch, Woke};
 use crate::ports::clock;
+use crate::ports::tree::{self, SignalPipe, Watch, Woke};
 
 /// What an example that was stopped at the time limit seems to have ended with.
 const TIMED_OUT: u8 = 124;

@@ -37,7 +37,8 @@ pub(super) fn list(order: &Order, id: &str, argv: &[String], ignored: bool) -> R
     let status = child.wait()?;
     let selection = order.selection()?;
     let text = String::from_utf8_lossy(&text);
-    let names = text.lines().filter_map(|line| line.strip_suffix(": test").or_else(|| line.strip_suffix(": benchmark")));
+    let names =
+        text.lines().filter_map(|line| line.strip_suffix(": test").or_else(|| line.strip_suffix(": benchmark")));
     let takes = |name: &String| selection.takes(&TestName { binary: id.to_owned(), name: name.clone() });
     let (taken, left_out): (Vec<String>, Vec<String>) = names.map(str::to_owned).partition(takes);
     let event = TestEvent::List { binary: id.to_owned(), ignored, taken: taken.clone(), left_out };

@@ -98,7 +98,9 @@ pub(crate) fn main(args: &[String]) -> u8 {
 }
 
 fn run(args: &[String]) -> Result<u8, Trouble> {
-    let [order, binary, args @ ..] = args else { return Err(Trouble::Call("the shim is started by cargo, not by hand")) };
+    let [order, binary, args @ ..] = args else {
+        return Err(Trouble::Call("the shim is started by cargo, not by hand"));
+    };
     let order: Order = serde_json::from_str(&fs::read_text(Utf8Path::new(order))?)?;
     match order.caller {
         Caller::Doctest => doctest::run(&order, binary, args),
