@@ -163,6 +163,7 @@ impl TestJob<'_> {
         evidence.foreign = tail.foreign;
         evidence.runner_content = report.ended == Ended::Exited(0);
         evidence.cut_short = over_budget || !matches!(report.ended, Ended::Exited(_)) || self.run.plan.fail_fast;
+        evidence.interrupted = self.run.runner.interrupted().is_some();
         evidence.reported = self.by_nextest.then(|| nextest_files::read_junit(&self.files.junit)).flatten();
         let over_budget = over_budget && report.ended == Ended::Stopped;
         Ok(Pass { evidence, ended: report.ended, over_budget })
@@ -336,13 +337,7 @@ impl TestJob<'_> {
     fn failures(&self, scene: &super::classify::Scene<'_>, faults: Vec<(TestName, Fault)>) -> Vec<Failure> {
         let mut indexes: BTreeMap<Utf8PathBuf, Vec<Function>> = BTreeMap::new();
         let mut failures = Vec::new();
-        let interrupted = self.run.runner.interrupted().is_some();
         for (test, fault) in faults {
-            let stopped = matches!(&fault, Fault::Killed(None))
-                || matches!(&fault, Fault::Ended(ending) if judge::was_stopped(ending));
-            if stopped && interrupted {
-                continue;
-            }
             let dir = self.package_dir(&test);
             let functions = indexes.entry(dir.clone()).or_insert_with(|| source_index::functions(&dir));
             let locate = |test: &TestName| {
