@@ -10,6 +10,7 @@ pub(crate) mod panic_text;
 pub(crate) mod percent;
 pub(crate) mod seed;
 pub(crate) mod shard;
+pub(crate) mod shell;
 pub(crate) mod text;
 pub(crate) mod tier;
 pub(crate) mod time_limit;

@@ -25,6 +25,10 @@ struct Cli {
 enum Verb {
     /// Print the effective contract, its schema, or where each value comes from
     Contract(commands::contract::Args),
+    /// Show the last verdict, or one failure in detail
+    Show(commands::show::Args),
+    /// Turn existing logs of cargo, rustc, nextest and other compilers into the brief form
+    Summarize(commands::summarize::Args),
 }
 
 /// Runs one command line; the answer is the process's exit code.
@@ -47,14 +51,18 @@ pub(crate) fn run(mut args: Vec<OsString>) -> ExitCode {
         }
     };
     ui::set_color(cli.global.color);
+    let format = cli.global.message_format;
     dispatch(cli).unwrap_or_else(|error| {
-        ui::error(&format!("{:#}", error.cause), error.hint.as_deref());
+        commands::report_error(&error, format);
         error.code
     })
 }
 
 fn dispatch(cli: Cli) -> commands::Result {
+    let output = cli.global.output();
     match cli.verb {
+        Some(Verb::Show(args)) => commands::show::run(&args, cli.global.manifest_path.as_deref(), output),
+        Some(Verb::Summarize(args)) => commands::summarize::run(&args, output),
         Some(Verb::Contract(args)) => commands::contract::run(&args, cli.global.manifest_path.as_deref()),
         None => Ok(ExitCode::Green),
     }

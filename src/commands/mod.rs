@@ -1,8 +1,33 @@
 //! The verbs, one per file: arguments, request, domain, exit code.
 
 use crate::base::{ExitCode, Explain};
+use crate::domain::report::json_error;
+use crate::ui;
 
 pub(crate) mod contract;
+pub(crate) mod show;
+pub(crate) mod summarize;
+
+pub(crate) use crate::domain::report::Detail;
+
+/// In which form a verb answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum MessageFormat {
+    /// Lines for people and agents.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+    /// The human form with annotations for GitHub Actions.
+    Github,
+}
+
+/// In which form a verb answers, and how much it says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Output {
+    pub(crate) format: MessageFormat,
+    pub(crate) detail: Detail,
+}
 
 /// An error on its way to the user.
 #[derive(Debug)]
@@ -23,3 +48,12 @@ impl<E: Explain> From<E> for Error {
 
 /// What a verb gives back.
 pub(crate) type Result<T = ExitCode> = std::result::Result<T, Error>;
+
+/// Says what ended a verb: on standard error, and for a program that reads JSON lines as one of them.
+pub(crate) fn report_error(error: &Error, format: MessageFormat) {
+    let message = format!("{:#}", error.cause);
+    if format == MessageFormat::Json {
+        ui::print(&json_error(&message, error.hint.as_deref(), error.code));
+    }
+    ui::error(&message, error.hint.as_deref());
+}
