@@ -51,9 +51,18 @@ pub(crate) type Result<T = ExitCode> = std::result::Result<T, Error>;
 
 /// Says what ended a verb: on standard error, and for a program that reads JSON lines as one of them.
 pub(crate) fn report_error(error: &Error, format: MessageFormat) {
-    let message = format!("{:#}", error.cause);
+    let message = with_causes(&error.cause);
     if format == MessageFormat::Json {
         ui::print(&json_error(&message, error.hint.as_deref(), error.code));
     }
     ui::error(&message, error.hint.as_deref());
+}
+
+/// The message and its causes; one that the message ends with already is not said again.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| match cause.to_string() {
+        cause if said.is_empty() => cause,
+        cause if said.ends_with(&cause) => said,
+        cause => format!("{said}: {cause}"),
+    })
 }

@@ -144,6 +144,7 @@ fn listed(ids: &[FailureId]) -> String {
 /// Reads a record; its version first, because a newer form may lack what this one needs.
 fn parsed<T: DeserializeOwned>(path: &Utf8Path, text: &str, version: u32) -> Result<T, ShowError> {
     #[derive(Deserialize)]
+    #[serde(expecting = "an object with a version")]
     struct Versioned {
         version: u32,
     }
