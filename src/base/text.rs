@@ -1,16 +1,50 @@
 //! Foreign text made fit for one line of a report.
 
+use std::borrow::Cow;
+
+/// The text without the escape sequences by which programs colour terminals and move about on them.
+pub(crate) fn without_escapes(text: &str) -> Cow<'_, str> {
+    const ESCAPE: char = '\u{1b}';
+    if !text.contains(ESCAPE) {
+        return Cow::Borrowed(text);
+    }
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        if c != ESCAPE {
+            kept.push(c);
+            continue;
+        }
+        match rest.next() {
+            Some('[') => {
+                while rest.next_if(|c| ('\u{20}'..='\u{3f}').contains(c)).is_some() {}
+                rest.next_if(|c| ('\u{40}'..='\u{7e}').contains(c));
+            }
+            // An operating system command, such as a hyperlink, ends with BEL or with ESC and a backslash.
+            Some(']') => {
+                while let Some(c) = rest.next_if(|c| *c != '\n') {
+                    if c == '\u{7}' || (c == ESCAPE && rest.next_if_eq(&'\\').is_some()) {
+                        break;
+                    }
+                }
+            }
+            Some('(' | ')') => {
+                rest.next_if(|c| *c != '\n');
+            }
+            Some('\n') => kept.push('\n'),
+            _ => {}
+        }
+    }
+    Cow::Owned(kept)
+}
+
 /// The text as one line: escape sequences of terminals are dropped; a line break or another control character, with the blanks
 /// that follow it, becomes one space. So do the marks that reorder or hide what stands beside them.
 pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
     let mut after_break = true;
-    while let Some(c) = rest.next() {
-        if c == '\u{1b}' && rest.next_if_eq(&'[').is_some() {
-            while rest.next_if(|c| ('\u{20}'..='\u{3f}').contains(c)).is_some() {}
-            rest.next_if(|c| ('\u{40}'..='\u{7e}').contains(c));
-        } else if c.is_control() || is_deceptive(c) {
+    for c in without_escapes(text).chars() {
+        if c.is_control() || is_deceptive(c) {
             if !after_break && !line.ends_with(' ') {
                 line.push(' ');
             }
@@ -27,7 +61,7 @@ pub(crate) fn one_line(text: &str) -> String {
 /// One line of foreign output, its blanks kept: what would move the cursor, or deceive the reader, becomes a space.
 pub(crate) fn printable(line: &str) -> String {
     let unsafe_to_print = |c: char| c.is_control() || is_deceptive(c);
-    line.trim_end().chars().map(|c| if unsafe_to_print(c) { ' ' } else { c }).collect()
+    without_escapes(line.trim_end()).chars().map(|c| if unsafe_to_print(c) { ' ' } else { c }).collect()
 }
 
 /// Line separators, and marks that change the order or the presence of what a reader sees.
@@ -57,6 +91,7 @@ mod tests {
     fn breaks_and_escape_sequences_leave_one_space_at_most() {
         assert_eq!(one_line("failed\n  left: 1\r\n\tright: 2\n"), "failed left: 1 right: 2");
         assert_eq!(one_line("\u{1b}[1;31merror\u{1b}[0m: x  y"), "error: x  y");
+        assert_eq!(without_escapes("\u{1b}(B\u{1b}]8;;http://x\u{1b}\\link\u{1b}]8;;\u{7}\u{1b}[m-x"), "link-x");
         assert_eq!(one_line("a\u{202e}b\u{2028}VERDICT: GREEN"), "a b VERDICT: GREEN");
     }
 

@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 
-use crate::commands::{MessageFormat, Settings};
+use crate::commands::{Detail, MessageFormat, Output, Settings};
 use crate::ui::Color;
 
 /// Given before or after the verb.
@@ -13,7 +13,7 @@ pub(super) struct Global {
     manifest_path: Option<Utf8PathBuf>,
     /// For whom standard output is written
     #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
-    pub(super) message_format: MessageFormat,
+    message_format: MessageFormat,
     /// When to colour
     #[arg(long, global = true, value_name = "WHEN")]
     pub(super) color: Option<Color>,
@@ -28,11 +28,12 @@ pub(super) struct Global {
 impl Global {
     /// As the verbs take it.
     pub(super) fn settings(&self) -> Settings {
-        Settings {
-            manifest_path: self.manifest_path.clone(),
-            message_format: self.message_format,
-            verbose: self.verbose,
-            quiet: self.quiet,
-        }
+        let detail = match (self.quiet, self.verbose) {
+            (true, _) => Detail::Quiet,
+            (_, true) => Detail::Verbose,
+            _ => Detail::Normal,
+        };
+        let output = Output { format: self.message_format, detail };
+        Settings { manifest_path: self.manifest_path.clone(), output }
     }
 }

@@ -7,9 +7,8 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::base::ExitCode;
-use crate::commands::{self, MessageFormat, Settings};
+use crate::commands::{self, Settings};
 use crate::domain::record::Mode;
-use crate::domain::report;
 use crate::domain::run::shim;
 use crate::ports::supervisor;
 use crate::ui;
@@ -36,6 +35,10 @@ enum Verb {
     Run(commands::ladder::RunArgs),
     /// Print the effective contract, its schema, or where each value comes from
     Contract(commands::contract::Args),
+    /// Show the last verdict, or one failure in detail
+    Show(commands::show::Args),
+    /// Turn existing logs of cargo, rustc, nextest and other compilers into the brief form
+    Summarize(commands::summarize::Args),
 }
 
 /// Runs one command line; the answer is the process's exit code.
@@ -59,11 +62,7 @@ pub(crate) fn run(mut args: Vec<OsString>) -> u8 {
     let settings = cli.global.settings();
     let answer = dispatch(cli.verb.unwrap_or(Verb::Fast(Default::default())), &settings);
     let code = answer.unwrap_or_else(|error| {
-        let message = format!("{:#}", error.cause);
-        if settings.message_format == MessageFormat::Json {
-            ui::print(&report::json_error(&message, error.hint.as_deref(), error.code));
-        }
-        ui::error(&message, error.hint.as_deref());
+        commands::report_error(&error, settings.output.format);
         error.code
     });
     code.code()
@@ -86,6 +85,8 @@ fn dispatch(verb: Verb, settings: &Settings) -> commands::Result {
         Verb::Full(args) => commands::ladder::climb(Mode::Full, &args, settings),
         Verb::Deep(args) => commands::ladder::climb(Mode::Deep, &args, settings),
         Verb::Run(args) => commands::ladder::part(&args, settings),
+        Verb::Show(args) => commands::show::run(&args, settings.manifest_path.as_deref(), settings.output),
+        Verb::Summarize(args) => commands::summarize::run(&args, settings.output),
         Verb::Contract(args) => commands::contract::run(&args, settings.manifest_path.as_deref()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use super::{MessageFormat, Settings};
+use super::{Detail, MessageFormat, Settings};
 use crate::base::{Percent, Seed, Shard, Tiers};
 use crate::domain::contract::{self, Sample};
 use crate::domain::ladder::{self, Request};
@@ -94,7 +94,7 @@ fn carry_out(request: Request, args: &Args, asked: String, settings: &Settings) 
     let dir = output.begin(loaded.contract.run.keep_runs)?;
     let runner = Supervised::new().map_err(super::Unsupervised)?;
     let flags = CargoFlags { packages: args.packages.clone(), locked: args.locked, offline: args.offline };
-    let progress = Mutex::new(Progress::new(settings.quiet));
+    let progress = Mutex::new(Progress::new(settings.output.detail == Detail::Quiet));
     let tell = |event| {
         if let Ok(mut progress) = progress.lock() {
             progress.show(&event);
@@ -130,11 +130,11 @@ fn notes(inactive: &[String]) -> Vec<String> {
 
 /// Prints a run in the format that was asked for.
 pub(super) fn say(record: &RunRecord, settings: &Settings) -> super::Result<()> {
-    match settings.message_format {
-        MessageFormat::Human => ui::print(&report::brief(record, settings.detail())),
+    match settings.output.format {
+        MessageFormat::Human => ui::print(&report::brief(record, settings.output.detail)),
         MessageFormat::Json => ui::print(&report::json_lines(record)),
         MessageFormat::Github => {
-            ui::print(&report::github(record, settings.detail()));
+            ui::print(&report::github(record, settings.output.detail));
             if let Some(path) = env::var("GITHUB_STEP_SUMMARY") {
                 fs::append_bytes(path.as_str().into(), report::job_summary(record).as_bytes())?;
             }

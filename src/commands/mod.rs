@@ -3,41 +3,40 @@
 use camino::Utf8PathBuf;
 
 use crate::base::{ExitCode, Explain};
-use crate::domain::report::Detail;
+use crate::domain::report::json_error;
+use crate::ui;
 
 pub(crate) mod contract;
 pub(crate) mod ladder;
+pub(crate) mod show;
+pub(crate) mod summarize;
+
+pub(crate) use crate::domain::report::Detail;
 
 /// What every verb is told.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) manifest_path: Option<Utf8PathBuf>,
-    pub(crate) message_format: MessageFormat,
-    pub(crate) verbose: bool,
-    pub(crate) quiet: bool,
+    pub(crate) output: Output,
 }
 
-impl Settings {
-    /// How much of a run is told.
-    pub(crate) fn detail(&self) -> Detail {
-        match (self.quiet, self.verbose) {
-            (true, _) => Detail::Quiet,
-            (_, true) => Detail::Verbose,
-            _ => Detail::Normal,
-        }
-    }
-}
-
-/// For whom standard output is written.
+/// In which form a verb answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum MessageFormat {
-    /// Brief text
+    /// Lines for people and agents
     #[default]
     Human,
     /// One JSON object a line
     Json,
-    /// Brief text with annotations, and a job summary
+    /// The human form with annotations for GitHub Actions, and a job summary
     Github,
+}
+
+/// In which form a verb answers, and how much it says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Output {
+    pub(crate) format: MessageFormat,
+    pub(crate) detail: Detail,
 }
 
 /// The harness can't watch the processes that it would start.
@@ -70,3 +69,21 @@ impl<E: Explain> From<E> for Error {
 
 /// What a verb gives back.
 pub(crate) type Result<T = ExitCode> = std::result::Result<T, Error>;
+
+/// Says what ended a verb: on standard error, and for a program that reads JSON lines as one of them.
+pub(crate) fn report_error(error: &Error, format: MessageFormat) {
+    let message = with_causes(&error.cause);
+    if format == MessageFormat::Json {
+        ui::print(&json_error(&message, error.hint.as_deref(), error.code));
+    }
+    ui::error(&message, error.hint.as_deref());
+}
+
+/// The message and its causes; one that the message ends with already is not said again.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| match cause.to_string() {
+        cause if said.is_empty() => cause,
+        cause if said.ends_with(&cause) => said,
+        cause => format!("{said}: {cause}"),
+    })
+}

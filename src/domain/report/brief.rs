@@ -1,6 +1,6 @@
 //! The brief form: terse on green, faithful on red.
 
-use super::error_line::ErrorLine;
+use super::error_line::{ErrorLine, within_limit};
 use super::tally::Tally;
 use super::verdict_line::verdict_line;
 use super::{WHOLE_RECORD, step_lines};
@@ -21,8 +21,6 @@ pub(crate) enum Detail {
 
 /// A green report has no more lines than this, whatever ran.
 const GREEN_LINES: usize = 12;
-/// The `ERROR:` lines of a report, with the line that counts the others, have no more bytes than this.
-const ERROR_BYTES: usize = 4096;
 /// Beside failures only so many notes and steps are listed one by one.
 const RED_NOTES: usize = 8;
 const RED_STEPS: usize = 24;
@@ -55,34 +53,12 @@ fn error_lines(run: &RunRecord, detail: Detail) -> Vec<String> {
         return run.failures().flat_map(with_excerpt).collect();
     }
     let all: Vec<String> = run.failures().map(|failure| ErrorLine::from(failure).to_string()).collect();
-    within_bytes(all, ERROR_BYTES, |more| format!("… and {more} more in {WHOLE_RECORD}"))
+    within_limit(all, |more| format!("… and {more} more in {WHOLE_RECORD}"))
 }
 
 fn with_excerpt(failure: &Failure) -> Vec<String> {
     let excerpt = failure.excerpt.lines().map(|line| format!("    {}", printable(line)).trim_end().to_owned());
     std::iter::once(ErrorLine::from(failure).to_string()).chain(excerpt).collect()
-}
-
-/// All lines if they have no more than `limit` bytes; otherwise as many first as last ones, and between them how many
-/// were left out.
-fn within_bytes(lines: Vec<String>, limit: usize, left_out: impl Fn(usize) -> String) -> Vec<String> {
-    let bytes = |line: &String| line.len() + 1;
-    if lines.iter().map(bytes).sum::<usize>() <= limit {
-        return lines;
-    }
-    let mut room = limit.saturating_sub(bytes(&left_out(lines.len())));
-    let mut each = 0;
-    while each < lines.len() / 2 {
-        let pair = bytes(&lines[each]) + bytes(&lines[lines.len() - 1 - each]);
-        if pair > room {
-            break;
-        }
-        room -= pair;
-        each += 1;
-    }
-    let (first, rest) = lines.split_at(each);
-    let (between, last) = rest.split_at(rest.len() - each);
-    [first, &[left_out(between.len())], last].concat()
 }
 
 fn steps_and_notes(run: &RunRecord, detail: Detail) -> (Vec<String>, Vec<String>) {
@@ -121,8 +97,9 @@ fn at_most(mut notes: Vec<String>, room: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error_line::ERROR_BYTES;
     use super::super::testing::{any_green, any_red, failure, green, red, step, tier};
-    use super::{Detail, ERROR_BYTES, GREEN_LINES, brief};
+    use super::{Detail, GREEN_LINES, brief};
     use crate::base::FailureId;
     use crate::domain::record::{Outcome, RunRecord};
     use proptest::prelude::*;

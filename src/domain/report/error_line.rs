@@ -48,6 +48,31 @@ impl fmt::Display for ErrorLine<'_> {
     }
 }
 
+/// The `ERROR:` lines of a report, with the line that counts the others, have no more bytes than this.
+pub(crate) const ERROR_BYTES: usize = 4096;
+
+/// All lines if they have no more bytes than the limit; otherwise as many first as last ones, and between them how many
+/// were left out.
+pub(crate) fn within_limit(lines: Vec<String>, left_out: impl Fn(usize) -> String) -> Vec<String> {
+    let bytes = |line: &String| line.len() + 1;
+    if lines.iter().map(bytes).sum::<usize>() <= ERROR_BYTES {
+        return lines;
+    }
+    let mut room = ERROR_BYTES.saturating_sub(bytes(&left_out(lines.len())));
+    let mut each = 0;
+    while each < lines.len() / 2 {
+        let pair = bytes(&lines[each]) + bytes(&lines[lines.len() - 1 - each]);
+        if pair > room {
+            break;
+        }
+        room -= pair;
+        each += 1;
+    }
+    let (first, rest) = lines.split_at(each);
+    let (between, last) = rest.split_at(rest.len() - each);
+    [first, &[left_out(between.len())], last].concat()
+}
+
 /// The end of a long path says more than its beginning.
 fn tail(place: &str) -> String {
     if place.len() <= PLACE_BYTES {

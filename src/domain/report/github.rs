@@ -16,33 +16,37 @@ const MESSAGE_BYTES: usize = 1024;
 
 /// Annotations for failures and notes, then the brief form.
 pub(crate) fn github(run: &RunRecord, detail: Detail) -> String {
-    let errors = run.failures().map(error_command).collect();
+    let errors = run.failures().map(|failure| annotation(&ErrorLine::from(failure))).collect();
     let notices = run.notes().map(|note| format!("::notice title=cargo harness::{}", data(note))).collect();
-    let mut lines = limited(errors, "errors");
-    if detail != Detail::Quiet {
-        lines.extend(limited(notices, "notes"));
-    }
-    let annotations: String = lines.into_iter().map(|line| line + "\n").collect();
-    annotations + &brief(run, detail).lines().map(|line| disarmed(line) + "\n").collect::<String>()
+    let notices = if detail == Detail::Quiet { Vec::new() } else { limited(notices, 0, "notes") };
+    let notices: String = notices.into_iter().map(|line| line + "\n").collect();
+    with_annotations(errors, 0, &(notices + &disarmed(&brief(run, detail))))
 }
 
-fn limited(mut commands: Vec<String>, what: &str) -> Vec<String> {
-    let more = commands.len().saturating_sub(ANNOTATIONS);
+/// A text below the annotations of failures, of which `left_out` are not among the commands.
+pub(crate) fn with_annotations(commands: Vec<String>, left_out: usize, text: &str) -> String {
+    let lines = limited(commands, left_out, "errors");
+    lines.into_iter().map(|line| line + "\n").collect::<String>() + text
+}
+
+fn limited(mut commands: Vec<String>, left_out: usize, what: &str) -> Vec<String> {
+    let more = commands.len().saturating_sub(ANNOTATIONS).saturating_add(left_out);
     commands.truncate(ANNOTATIONS);
     if more > 0 {
-        commands.push(format!("… and {more} more {what} without an annotation in {WHOLE_RECORD}"));
+        commands.push(format!("… and {more} more {what} without an annotation"));
     }
     commands
 }
 
-fn error_command(failure: &Failure) -> String {
+/// The annotation of one failure.
+pub(crate) fn annotation(failure: &ErrorLine<'_>) -> String {
     let mut properties = String::new();
-    if let Some(place) = &failure.place {
+    if let Some(place) = failure.place {
         let column = place.column.map_or(String::new(), |column| format!(",col={column}"));
         properties = format!("file={},line={}{column},", property(place.file.as_str()), place.line);
     }
     let title = property(&format!("{} [{}]", failure.category, failure.id));
-    let subject = failure.subject.as_ref().map_or(String::new(), |subject| format!("{subject}: "));
+    let subject = failure.subject.map_or(String::new(), |subject| format!("{subject}: "));
     format!("::error {properties}title={title}::{}", data(&format!("{subject}{}", failure.message)))
 }
 
@@ -55,10 +59,14 @@ fn property(text: &str) -> String {
 }
 
 /// Output of the judged code must not be read as a command to the runner, which looks for them behind blanks as well.
-fn disarmed(line: &str) -> String {
-    let line = line.replace("##[", "## [");
-    let text = line.trim_start();
-    if text.starts_with("::") { format!("{}: {}", &line[..line.len() - text.len()], &text[1..]) } else { line }
+pub(crate) fn disarmed(text: &str) -> String {
+    let disarm = |line: &str| {
+        let line = line.replace("##[", "## [");
+        let text = line.trim_start();
+        let indent = line.len() - text.len();
+        if text.starts_with("::") { format!("{}: {}\n", &line[..indent], &text[1..]) } else { line + "\n" }
+    };
+    text.lines().map(disarm).collect()
 }
 
 /// GitHub refuses a summary of a mebibyte; a reader gives up long before. Together the parts stay below 64 KiB.
@@ -157,10 +165,7 @@ mod tests {
         let failures = (0..25).map(|n| failure(&format!("t-{n:08x}"), "ASSERT", "x")).collect();
         let text = github(&red(failures), Detail::Quiet);
         assert_eq!(text.lines().filter(|line| line.starts_with("::error ")).count(), 10);
-        assert!(
-            text.contains("\n… and 15 more errors without an annotation in target/harness/latest/run.json\n"),
-            "{text}"
-        );
+        assert!(text.contains("\n… and 15 more errors without an annotation\n"), "{text}");
     }
 
     #[test]

@@ -2,17 +2,20 @@
 
 mod brief;
 mod error_line;
+mod failure_text;
 mod github;
 mod json;
 mod junit;
 mod step_lines;
+pub(crate) mod summarize;
 mod tally;
 #[cfg(test)]
 mod testing;
 mod verdict_line;
 
 pub(crate) use brief::{Detail, brief};
-pub(crate) use github::{github, job_summary};
+pub(crate) use failure_text::{Surroundings, failure_json, failure_text};
+pub(crate) use github::{disarmed, github, job_summary};
 pub(crate) use json::{json_error, json_lines};
 pub(crate) use junit::junit;
 

@@ -24,6 +24,11 @@ impl Tally {
         self.0.values().sum()
     }
 
+    /// How many classes there are.
+    pub(crate) fn classes(&self) -> usize {
+        self.0.len()
+    }
+
     /// The classes with their counts, the most frequent first.
     pub(crate) fn ranked(&self) -> Vec<(&str, u64)> {
         let mut classes: Vec<(&str, u64)> = self.0.iter().map(|(name, count)| (name.as_str(), *count)).collect();

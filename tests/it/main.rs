@@ -1,0 +1,8 @@
+//! The program as its users see it: every test runs the real binary in a repository of its own.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up is a failure of that test")]
+
+mod layers;
+mod show;
+mod summarize;
+mod support;

@@ -1,0 +1,189 @@
+//! A repository of its own for each test, and the program run in it with nothing of the caller's environment.
+
+#![expect(clippy::disallowed_methods, reason = "the tests stand outside of the doors that they test")]
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use regex::Regex;
+use tempfile::TempDir;
+
+/// A copy of a fixture in a folder that goes when the test ends.
+pub(crate) struct Repo {
+    root: Utf8PathBuf,
+    home: Utf8PathBuf,
+    env: Vec<(String, String)>,
+    _folder: TempDir,
+}
+
+/// What the program answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Repo {
+    /// Copies `fixtures/<name>`; a manifest is stored as `Cargo_test.toml`, because cargo packages no folder with a real one.
+    pub(crate) fn from_fixture(name: &str) -> Repo {
+        let repo = Repo::empty();
+        let fixture = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+        assert!(fixture.is_dir(), "there is no fixture {fixture}");
+        copy(&fixture, &repo.root);
+        repo
+    }
+
+    /// A folder with nothing in it.
+    pub(crate) fn empty() -> Repo {
+        let folder = tempfile::Builder::new().prefix("harness-").tempdir().unwrap();
+        let top = Utf8PathBuf::from_path_buf(folder.path().canonicalize().unwrap()).unwrap();
+        let (root, home) = (top.join("repo"), top.join("home"));
+        std::fs::create_dir(&root).unwrap();
+        std::fs::create_dir(&home).unwrap();
+        Repo { root, home, env: Vec::new(), _folder: folder }
+    }
+
+    /// Sets a variable for every later call.
+    pub(crate) fn set_env(&mut self, name: &str, value: &str) -> &mut Repo {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Where the repository is.
+    pub(crate) fn root(&self) -> &Utf8Path {
+        &self.root
+    }
+
+    /// Writes a file and the folders above it.
+    pub(crate) fn write(&self, path: &str, text: &str) -> &Repo {
+        let path = self.root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    /// The text of a file.
+    pub(crate) fn read(&self, path: &str) -> String {
+        read(&self.root.join(path))
+    }
+
+    /// Makes it a git repository whose one commit has a fixed date, and so a fixed digest.
+    pub(crate) fn git_init(&self) -> &Repo {
+        self.git(&["init", "--quiet", "--initial-branch=main"]);
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message=Begin", "--allow-empty"]);
+        self
+    }
+
+    /// Runs git with a fixed author and a fixed date, and gives what it prints.
+    pub(crate) fn git(&self, args: &[&str]) -> String {
+        let mut command = self.command("git", args);
+        for who in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{who}_NAME"), "A").env(format!("GIT_{who}_EMAIL"), "a@example.org");
+            command.env(format!("GIT_{who}_DATE"), "2026-01-01T00:00:00Z");
+        }
+        let answer = answer(command, "");
+        assert_eq!(answer.code, 0, "git {args:?}: {}", answer.stderr);
+        answer.stdout
+    }
+
+    /// Runs `cargo harness` in the repository.
+    pub(crate) fn harness(&self, args: &[&str]) -> Answer {
+        self.harness_with_input(args, "")
+    }
+
+    /// The same with something on standard input.
+    pub(crate) fn harness_with_input(&self, args: &[&str], input: &str) -> Answer {
+        answer(self.harness_command(args), input)
+    }
+
+    /// The command itself, for tests that signal it or run two at once.
+    pub(crate) fn harness_command(&self, args: &[&str]) -> Command {
+        // As cargo calls a subcommand: with its name first.
+        self.command(env!("CARGO_BIN_EXE_cargo-harness"), &[&["harness"], args].concat())
+    }
+
+    fn command(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(args).current_dir(&self.root).env_clear();
+        let own_home = std::env::var("HOME").unwrap_or_default();
+        for (name, folder) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
+            command.env(name, std::env::var(name).unwrap_or_else(|_| format!("{own_home}/{folder}")));
+        }
+        for name in ["PATH", "RUSTUP_TOOLCHAIN", "LD_LIBRARY_PATH"] {
+            if let Ok(value) = std::env::var(name) {
+                command.env(name, value);
+            }
+        }
+        command.env("HOME", &self.home).env("TERM", "dumb").env("LC_ALL", "C").env("CARGO_NET_OFFLINE", "true");
+        command.env("GIT_CONFIG_NOSYSTEM", "1").env("TMPDIR", &self.home);
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
+/// The text of any file.
+pub(crate) fn read(path: &Utf8Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn answer(mut command: Command, input: &str) -> Answer {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    let writer = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Answer { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+fn copy(from: &Utf8Path, to: &Utf8Path) {
+    for entry in from.read_dir_utf8().unwrap() {
+        let entry = entry.unwrap();
+        let name = if entry.file_name() == "Cargo_test.toml" { "Cargo.toml" } else { entry.file_name() };
+        let target = to.join(name);
+        match entry.file_type().unwrap() {
+            kind if kind.is_dir() && name == "target" => {}
+            kind if kind.is_dir() => {
+                std::fs::create_dir(&target).unwrap();
+                copy(entry.path(), &target);
+            }
+            _ => drop(std::fs::copy(entry.path(), &target).unwrap()),
+        }
+    }
+}
+
+/// What differs from run to run, and what stands for it.
+static VARYING: LazyLock<[(Regex, &str); 4]> = LazyLock::new(|| {
+    [
+        (r"[^\s`'\x22]*/harness-[A-Za-z0-9]{6}/", "[DIR]/"),
+        (r"\b\d{8}T\d{6}\.\d{3}Z-\d+\b", "[RUN]"),
+        (r"\b\d+\.\d+m?s\b", "[T]"),
+        (r#""ms":\d+"#, r#""ms":0"#),
+    ]
+    .map(|(pattern, stand_in)| (Regex::new(pattern).unwrap(), stand_in))
+});
+
+/// The text with times, run ids and temporary paths replaced. Failure ids stay: they are the same everywhere.
+pub(crate) fn filtered(text: &str) -> String {
+    VARYING.iter().fold(text.to_owned(), |text, (pattern, stand_in)| pattern.replace_all(&text, *stand_in).into_owned())
+}
+
+/// An inline snapshot of what a user sees, without what varies.
+macro_rules! assert_brief {
+    ($text:expr, @$expected:literal) => {
+        insta::assert_snapshot!(crate::support::filtered(&$text), @$expected)
+    };
+}
+pub(crate) use assert_brief;
+
+impl Answer {
+    /// Everything: code, standard output, standard error.
+    pub(crate) fn whole(&self) -> String {
+        format!("code: {}\n--- stdout\n{}--- stderr\n{}", self.code, self.stdout, self.stderr)
+    }
+}
