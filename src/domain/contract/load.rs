@@ -17,7 +17,7 @@ use crate::ports::cargo::Workspace;
 use crate::ports::fs;
 
 /// The sections that are read and checked, but that this version doesn't act on yet.
-const INACTIVE: [&str; 6] = ["done", "sandbox", "fallbacks", "protect", "roles", "gates"];
+pub(super) const INACTIVE: [&str; 6] = ["done", "sandbox", "fallbacks", "protect", "roles", "gates"];
 
 const FILE: &str = "Harness.toml";
 const MANIFEST: &str = "Cargo.toml";
@@ -34,6 +34,17 @@ pub(crate) struct Loaded {
     pub(crate) inactive: Vec<String>,
     /// Where its text says what.
     pub(super) origin: Origin,
+}
+
+impl Loaded {
+    /// The line that says which sections have no effect, where there are such.
+    pub(crate) fn inactive_note(&self) -> Option<String> {
+        let sections: Vec<String> = self.inactive.iter().map(|section| format!("[{section}]")).collect();
+        let file = self.source.file()?;
+        let verb = if sections.len() == 1 { "has" } else { "have" };
+        (!sections.is_empty())
+            .then(|| format!("NOTE: {} of {file} {verb} no effect in this version", sections.join(", ")))
+    }
 }
 
 /// Where a contract stands.

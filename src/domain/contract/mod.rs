@@ -1,6 +1,7 @@
 //! The task contract: `Harness.toml` or cargo metadata, validated, with a default for everything.
 
 pub(crate) mod builtin;
+mod effective;
 mod error;
 mod load;
 mod places;
@@ -12,6 +13,7 @@ mod types;
 mod validate;
 
 pub(crate) use builtin::{EffectiveMode, mode, steps_of, tier_steps, uses, uses_of};
+pub(crate) use effective::{Origins, effective};
 pub(crate) use error::ContractError;
 pub(crate) use load::{Loaded, Source, load};
 pub(crate) use schema::schema;

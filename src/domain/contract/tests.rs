@@ -420,3 +420,46 @@ fn what_cannot_be_read_is_one_clear_error() {
     fs::File::create(&path).unwrap().set_len((16 << 20) + 1).unwrap();
     laid.refused("Harness.toml: cannot be read: file too large | a contract has at most 16 MiB");
 }
+
+const EXAMPLE: &str = include_str!("../../../Harness.toml.example");
+
+/// The example with its example keys switched on: `#key = …` and `#[table]`, but not `# words`.
+fn example_in_full() -> String {
+    let switched_on = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase()) => rest.to_owned(),
+        _ => line.to_owned(),
+    };
+    EXAMPLE.lines().map(switched_on).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_example_says_the_defaults() {
+    let plain = |text: &str| effective(&read(text).unwrap(), Origins::Hidden).unwrap();
+    assert_eq!(plain(EXAMPLE), plain(""));
+}
+
+#[test]
+fn the_example_has_every_key_and_says_a_word_about_each() {
+    let full = example_in_full();
+    let loaded = read(&full).map_err(|error| error.to_string()).unwrap();
+    let sections: Vec<&str> = super::load::INACTIVE.to_vec();
+    assert_eq!(loaded.inactive, sections);
+    let schema = super::schema::value();
+    let tables = schema["$defs"].as_object().unwrap().values().chain([&schema]);
+    for key in tables.flat_map(|table| table["properties"].as_object().into_iter().flatten()).map(|(key, _)| key) {
+        let word = regex::Regex::new(&format!(r"(?m)(^|[\[{{ .])\b{key}( =|[\].])")).unwrap();
+        assert!(word.is_match(&full), "the example lacks `{key}`");
+    }
+    for line in EXAMPLE.lines().filter(|line| line.contains(" = ") && !line.starts_with("# ")) {
+        assert!(line.contains(" # "), "no comment: {line}");
+    }
+}
+
+#[test]
+fn the_schema_says_the_defaults_and_bounds() {
+    let schema = super::schema::value();
+    let run = &schema["$defs"]["Run"]["properties"];
+    assert_eq!(run["test-timeout"]["default"], "1m");
+    assert_eq!(run["keep-runs"]["default"], 20);
+    assert_eq!(run["keep-runs"]["minimum"], 1);
+}

@@ -11,11 +11,12 @@ use toml::Spanned;
 use crate::base::{ByteSize, Percent, Seed, Tiers, TimeLimit};
 
 /// What a repository asks of the harness. Every key has a default.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[schemars(title = "Harness contract")]
 pub(crate) struct Contract {
     /// The definition of done.
+    #[serde(skip_serializing_if = "Done::is_empty")]
     pub(crate) done: Done,
     /// What holds for every run.
     pub(crate) run: Run,
@@ -28,24 +29,29 @@ pub(crate) struct Contract {
     #[schemars(with = "BTreeMap<String, Step>")]
     pub(crate) steps: BTreeMap<String, Spanned<Step>>,
     /// Real external projects, built and tested with what this repository makes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<Build>")]
     pub(crate) builds: Vec<Spanned<Build>>,
     /// How a line of a failure's output becomes its category.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) categories: Vec<CategoryRule>,
     /// How steps are contained.
     pub(crate) sandbox: Option<Sandbox>,
     /// Parts that still lean on something else.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) fallbacks: Vec<Fallback>,
     /// What only named roles may change.
     pub(crate) protect: Option<Protect>,
     /// Who may change what.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) roles: BTreeMap<String, Role>,
     /// The tiers that each gate asks for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) gates: BTreeMap<String, Gate>,
 }
 
 /// The definition of done.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Done {
     /// The tiers that must be green, such as "0-3".
@@ -61,8 +67,14 @@ pub(crate) struct Done {
     pub(crate) non_goals: Vec<String>,
 }
 
+impl Done {
+    fn is_empty(&self) -> bool {
+        *self == Done::default()
+    }
+}
+
 /// A binary that must exist.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct DoneBinary {
     /// The binary target's name.
@@ -73,7 +85,7 @@ pub(crate) struct DoneBinary {
 }
 
 /// A command that must keep within bounds.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct DoneBudget {
     /// What the budget is called in reports.
@@ -89,7 +101,7 @@ pub(crate) struct DoneBudget {
 }
 
 /// What holds for every run.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Run {
     /// Every source of randomness is seeded from it.
@@ -143,7 +155,7 @@ pub(crate) enum Policy {
 }
 
 /// How far each mode climbs.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Modes {
     /// `cargo harness fast`: seconds.
@@ -155,7 +167,7 @@ pub(crate) struct Modes {
 }
 
 /// One mode. What is left out has the mode's own default.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct ModeTable {
     /// The tiers it climbs: "0-1" in fast, "0-3" in full, "0-5" in deep.
@@ -176,8 +188,8 @@ pub(crate) struct ModeTable {
 }
 
 /// When a sample replaces the whole suite.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) enum Sample {
     /// Past the budget.
     Auto,
@@ -199,6 +211,16 @@ impl TryFrom<String> for Sample {
             "auto" => Ok(Sample::Auto),
             "off" => Ok(Sample::Off),
             share => share.parse().map(Sample::Share).map_err(|_| SampleError(text)),
+        }
+    }
+}
+
+impl From<Sample> for String {
+    fn from(sample: Sample) -> String {
+        match sample {
+            Sample::Auto => "auto".to_owned(),
+            Sample::Off => "off".to_owned(),
+            Sample::Share(share) => share.to_string(),
         }
     }
 }
@@ -250,7 +272,7 @@ impl fmt::Display for Uses {
 }
 
 /// One step. Keys that its `uses` has no use for are errors.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Step {
     /// What carries it out.
@@ -276,8 +298,16 @@ pub(crate) struct Step {
     pub(crate) timeout: Option<TimeLimit>,
 }
 
+impl Step {
+    /// One that leaves everything to its defaults.
+    pub(crate) fn plain(uses: Uses) -> Step {
+        let (filter, warnings, cases, run, dir, env, patterns, timeout) = Default::default();
+        Step { uses, filter, warnings, cases, run, dir, env, patterns, timeout }
+    }
+}
+
 /// A regular expression by which a line of a log is a failure. Named groups `subject`, `message`, `file`, `line` and `column` fill it in.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Pattern {
     /// The failure's category.
@@ -288,7 +318,7 @@ pub(crate) struct Pattern {
 }
 
 /// An external project.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Build {
     /// What it is called in reports.
@@ -325,7 +355,7 @@ impl Build {
 }
 
 /// A file that a build must leave.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct ExpectedFile {
     /// Relative to the build's folder.
@@ -337,9 +367,15 @@ pub(crate) struct ExpectedFile {
 }
 
 /// A regular expression, compiled while the contract is read.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) struct Regex(pub(crate) regex::Regex);
+
+impl From<Regex> for String {
+    fn from(regex: Regex) -> String {
+        regex.0.as_str().to_owned()
+    }
+}
 
 /// Why a text isn't a regular expression, in one line.
 #[derive(Debug, thiserror::Error)]
@@ -362,7 +398,7 @@ impl TryFrom<String> for Regex {
 }
 
 /// A class of failures.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct CategoryRule {
     /// In capitals, as `TOP_ERRORS` shows it.
@@ -373,7 +409,7 @@ pub(crate) struct CategoryRule {
 }
 
 /// How steps are contained.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Sandbox {
     /// "off", or the hosts that may be reached.
@@ -395,7 +431,7 @@ pub(crate) struct Sandbox {
 }
 
 /// Which hosts may be reached.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum Network {
     /// The word "off".
@@ -405,7 +441,7 @@ pub(crate) enum Network {
 }
 
 /// The network's one word.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum NetworkWord {
     /// No network.
@@ -419,7 +455,7 @@ impl Default for Network {
 }
 
 /// A part that still leans on something else.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Fallback {
     /// The part.
@@ -436,7 +472,7 @@ pub(crate) struct Fallback {
 }
 
 /// What only named roles may change.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Protect {
     /// Globs relative to the workspace root.
@@ -446,7 +482,7 @@ pub(crate) struct Protect {
 }
 
 /// Who may change what.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Role {
     /// Globs relative to the workspace root.
@@ -456,7 +492,7 @@ pub(crate) struct Role {
 }
 
 /// What a gate asks for.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Gate {
     /// The tiers that must be green.
