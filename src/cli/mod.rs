@@ -25,6 +25,8 @@ struct Cli {
 enum Verb {
     /// Print the effective contract, its schema, or where each value comes from
     Contract(commands::contract::Args),
+    /// Write what is missing of contract, state files and ignore rules
+    Init,
 }
 
 /// Runs one command line; the answer is the process's exit code.
@@ -56,6 +58,7 @@ pub(crate) fn run(mut args: Vec<OsString>) -> ExitCode {
 fn dispatch(cli: Cli) -> commands::Result {
     match cli.verb {
         Some(Verb::Contract(args)) => commands::contract::run(&args, cli.global.manifest_path.as_deref()),
+        Some(Verb::Init) => commands::init::run(cli.global.manifest_path.as_deref()),
         None => Ok(ExitCode::Green),
     }
 }

@@ -3,6 +3,7 @@
 use crate::base::{ExitCode, Explain};
 
 pub(crate) mod contract;
+pub(crate) mod init;
 
 /// An error on its way to the user.
 #[derive(Debug)]

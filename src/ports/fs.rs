@@ -105,6 +105,23 @@ pub(crate) fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
     write().map_err(failed("write", path))
 }
 
+/// Creates a file whole, readable as the user's umask has it; one that is there already is left as it is, and the answer is false.
+pub(crate) fn create_whole(path: &Utf8Path, bytes: &[u8]) -> Result<bool> {
+    let folder = path.parent().unwrap_or(Utf8Path::new("."));
+    let write = || -> io::Result<bool> {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        let mut file = tempfile::Builder::new().prefix(".new-").permissions(permissions).tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_data()?;
+        match file.persist_noclobber(path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    };
+    write().map_err(failed("write", path))
+}
+
 /// Makes `link` point at `target`, replacing what it pointed at before in one step.
 pub(crate) fn replace_symlink(link: &Utf8Path, target: &Utf8Path) -> Result<()> {
     let folder = link.parent().unwrap_or(Utf8Path::new("."));
@@ -160,6 +177,11 @@ pub(crate) fn size(path: &Utf8Path) -> Option<u64> {
 /// Whether anything has this name, be it a folder or a link to nowhere.
 pub(crate) fn is_present(path: &Utf8Path) -> bool {
     std::fs::symlink_metadata(path).is_ok()
+}
+
+/// Whether a folder stands here.
+pub(crate) fn is_dir(path: &Utf8Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|data| data.is_dir())
 }
 
 /// Whether something that is no regular file stands here, such as a folder or a pipe.

@@ -5,6 +5,7 @@ mod effective;
 mod error;
 mod load;
 mod places;
+pub(crate) mod scaffold;
 mod schema;
 mod shape;
 #[cfg(test)]
