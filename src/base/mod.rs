@@ -6,9 +6,12 @@ pub(crate) mod digest;
 pub(crate) mod exit_code;
 pub(crate) mod explain;
 pub(crate) mod failure_id;
+pub(crate) mod panic_text;
 pub(crate) mod percent;
 pub(crate) mod seed;
 pub(crate) mod shard;
+pub(crate) mod shell;
+pub(crate) mod text;
 pub(crate) mod tier;
 pub(crate) mod time_limit;
 

@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 
+use crate::commands::{MessageFormat, Settings};
 use crate::ui::Color;
 
 /// Given before or after the verb.
@@ -9,8 +10,29 @@ use crate::ui::Color;
 pub(super) struct Global {
     /// Path to the Cargo.toml of the workspace or of a member
     #[arg(long, global = true, value_name = "PATH")]
-    pub(super) manifest_path: Option<Utf8PathBuf>,
+    manifest_path: Option<Utf8PathBuf>,
+    /// For whom standard output is written
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
+    pub(super) message_format: MessageFormat,
     /// When to colour
     #[arg(long, global = true, value_name = "WHEN")]
     pub(super) color: Option<Color>,
+    /// Print every failure with its excerpt, and every note
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Print failures and the verdict only
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+impl Global {
+    /// As the verbs take it.
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            manifest_path: self.manifest_path.clone(),
+            message_format: self.message_format,
+            verbose: self.verbose,
+            quiet: self.quiet,
+        }
+    }
 }

@@ -4,6 +4,7 @@ pub(crate) mod builtin;
 mod effective;
 mod error;
 mod load;
+pub(crate) mod needs;
 mod places;
 pub(crate) mod scaffold;
 mod schema;
