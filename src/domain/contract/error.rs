@@ -13,7 +13,7 @@ use crate::base::{ExitCode, Explain, Tier};
 pub(crate) enum ContractError {
     /// Something in its text.
     #[error("{at}: {}", printable(&problem.to_string()))]
-    Wrong { at: Place, problem: Problem },
+    Wrong { at: Place, problem: Box<Problem> },
     /// The file can't be read; its path is relative to the workspace root.
     #[error("{path}: cannot be read: {kind}")]
     Unreadable { path: Utf8PathBuf, kind: io::ErrorKind },

@@ -112,7 +112,7 @@ impl Document {
     }
 
     fn wrong(&self, offset: usize, problem: Problem) -> ContractError {
-        ContractError::Wrong { at: self.place(offset), problem }
+        ContractError::Wrong { at: self.place(offset), problem: Box::new(problem) }
     }
 
     pub(super) fn parse(&self) -> Result<Spanned<DeTable<'_>>, ContractError> {
@@ -225,7 +225,7 @@ pub(super) fn interpret(
         problems.into_iter().next().map(|(span, problem)| document.wrong(span.start, problem))
     };
     let root = KeyPath::of(source.table());
-    if let Some(error) = first(shape::problems(&schema::value(), &root, table)) {
+    if let Some(error) = first(shape::problems(schema::value(), &root, table)) {
         return Err(error);
     }
     let places = Places::of(table);

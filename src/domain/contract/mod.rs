@@ -14,9 +14,8 @@ mod tests;
 mod types;
 mod validate;
 
-pub(crate) use builtin::{EffectiveMode, mode, steps_of, tier_steps, uses, uses_of};
+pub(crate) use builtin::uses_of;
 pub(crate) use effective::{Origins, effective};
-pub(crate) use error::ContractError;
 pub(crate) use load::{Loaded, Source, load};
 pub(crate) use schema::schema;
 pub(crate) use types::{Build, CategoryRule, Contract, ModeTable, Pattern, Policy, Sample, Step, Uses};

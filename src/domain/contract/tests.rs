@@ -5,8 +5,10 @@
 use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use proptest::prelude::*;
 use serde_json::json;
 
+use super::error::ContractError;
 use super::load::{Document, Loaded, Source, interpret, load};
 use super::*;
 use crate::base::Explain;
@@ -445,7 +447,7 @@ fn the_example_has_every_key_and_says_a_word_about_each() {
     let sections: Vec<&str> = super::load::INACTIVE.to_vec();
     assert_eq!(loaded.inactive, sections);
     let schema = super::schema::value();
-    let tables = schema["$defs"].as_object().unwrap().values().chain([&schema]);
+    let tables = schema["$defs"].as_object().unwrap().values().chain([schema]);
     for key in tables.flat_map(|table| table["properties"].as_object().into_iter().flatten()).map(|(key, _)| key) {
         let word = regex::Regex::new(&format!(r"(?m)(^|[\[{{ .])\b{key}( =|[\].])")).unwrap();
         assert!(word.is_match(&full), "the example lacks `{key}`");
@@ -462,4 +464,30 @@ fn the_schema_says_the_defaults_and_bounds() {
     assert_eq!(run["test-timeout"]["default"], "1m");
     assert_eq!(run["keep-runs"]["default"], 20);
     assert_eq!(run["keep-runs"]["minimum"], 1);
+}
+
+proptest! {
+    /// A contract as it looks in the middle of an edit.
+    #[test]
+    fn a_damaged_contract_loads_or_is_refused_in_one_line_with_its_place(
+        cut in any::<proptest::sample::Index>(),
+        length in 0usize..40,
+        put in "[a-z0-9\\[\\]{}=\"#.,\n\u{0}é-]{0,6}",
+    ) {
+        let full: Vec<char> = example_in_full().chars().collect();
+        let from = cut.index(full.len());
+        let to = (from + length).min(full.len());
+        let text: String = full[..from].iter().copied().chain(put.chars()).chain(full[to..].iter().copied()).collect();
+        if let Err(error) = read(&text) {
+            let said = error.to_string();
+            prop_assert!(!said.contains('\n'), "{}", said);
+            let mut parts = said.splitn(4, ':');
+            prop_assert_eq!(parts.next(), Some("Harness.toml"));
+            let line: usize = parts.next().unwrap().parse().unwrap();
+            let column: usize = parts.next().unwrap().parse().unwrap();
+            prop_assert!(line >= 1 && line <= text.lines().count() + 1, "{}", said);
+            let width = text.split('\n').nth(line - 1).unwrap().chars().count();
+            prop_assert!(column >= 1 && column <= width + 1, "{}", said);
+        }
+    }
 }
