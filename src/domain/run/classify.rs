@@ -204,7 +204,7 @@ fn of_panic(message: &str) -> Nature {
 }
 
 /// The signals that end tests, by name.
-fn signal_name(number: i32) -> String {
+pub(super) fn signal_name(number: i32) -> String {
     let name = signal_hook::low_level::signal_name(number);
     name.map_or_else(|| format!("signal {number}"), str::to_owned)
 }

@@ -25,6 +25,8 @@ pub(super) struct Findings {
     pub(super) warnings: usize,
     /// Test executables by nextest's binary id.
     pub(super) executables: BTreeMap<String, String>,
+    /// Other programs by their target's name.
+    pub(super) programs: BTreeMap<String, String>,
     /// Whether cargo said anything at all.
     pub(super) spoke: bool,
 }
@@ -60,7 +62,10 @@ pub(super) fn read(scene: &Scene<'_>, json: &Utf8Path, members: &[Package], warn
                 found.entry(key).or_insert((failure, is_error));
             }
             Message::CompilerArtifact(artifact) => {
-                if let (Some(path), true) = (&artifact.executable, artifact.profile.test) {
+                let Some(path) = &artifact.executable else { continue };
+                if !artifact.profile.test {
+                    findings.programs.insert(artifact.target.name.clone(), path.to_string());
+                } else {
                     let package = members.iter().find(|package| package.id == artifact.package_id);
                     let name = package.map_or_else(|| artifact.target.name.clone(), |package| package.name.to_string());
                     findings
