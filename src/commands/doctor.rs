@@ -114,6 +114,7 @@ fn programs(workspace: &Workspace, contract: &Contract) -> Vec<Finding> {
 /// A name is looked for on the path, a path from the folder it runs in. What the run itself will build can't be missed yet.
 fn look_for(workspace: &Workspace, program: &str, dir: &Utf8Path, by: &str) -> Option<Finding> {
     let what = program.to_owned();
+    let program = &program.replace("{root}", workspace.root.as_str());
     let there = if program.contains('/') {
         let path = dir.join(program);
         if path.starts_with(&workspace.target_dir) {

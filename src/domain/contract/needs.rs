@@ -97,7 +97,7 @@ pub(crate) fn need(contract: &Contract, tool: Tool) -> Need {
         Tool::Rustfmt | Tool::Mutants => Need::Required(by_steps("needed by")),
         Tool::Clippy => Need::Optional(by_steps("cargo check replaces it in")),
         Tool::Nextest => Need::Optional(by_steps("cargo test replaces it in")),
-        Tool::Fuzz => Need::Optional(by_steps("without it cargo-fuzz targets are not run by")),
+        Tool::Fuzz => Need::Optional(by_steps("only deep needs it, to fuzz anew in")),
     }
 }
 

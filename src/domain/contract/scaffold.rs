@@ -90,25 +90,34 @@ fn tiers(findings: &Findings) -> String {
         [] => "no fuzz targets yet: cargo fuzz init".to_owned(),
         folders => format!("fuzz targets in {}", listed(folders)),
     };
+    let quoted = fuzz_steps(findings.fuzz.len()).map(|step| format!("\"{step}\""));
+    let fuzz_steps = quoted.collect::<Vec<_>>().join(", ");
     format!(
         "[tiers]                # a red tier stops the climb; one with nothing to run is shown as none\n\
          0 = [\"fmt\", \"clippy\"]\n\
          1 = [\"unit\", \"doc\"]\n\
-         2 = [\"prop\", \"fuzz\"]   # {properties}; {fuzz}\n\
+         2 = [\"prop\", {fuzz_steps}]   # {properties}; {fuzz}\n\
          3 = [\"diff\"]           # against an oracle\n\
          4 = [\"builds\"]         # the [[builds]] of real external projects\n\
          5 = [\"system\"]         # the [[builds]] with tier = 5\n"
     )
 }
 
-/// The built-in step looks in `fuzz/`; a single other folder has to be named.
+/// The step for each folder with fuzz targets: the built-in one looks in `fuzz/`.
 fn fuzz(findings: &Findings) -> String {
+    let step = |(name, folder): (String, &Utf8PathBuf)| {
+        let dir = toml::Value::from(folder.as_str());
+        format!("[steps.{name}]\nuses = \"fuzz\"\ndir = {dir}\n")
+    };
     match findings.fuzz.as_slice() {
-        [only] if only != "fuzz" => {
-            format!("[steps.fuzz]\nuses = \"fuzz\"\ndir = {}\n", toml::Value::from(only.as_str()))
-        }
-        _ => String::new(),
+        [only] if only == "fuzz" => String::new(),
+        folders => fuzz_steps(folders.len()).zip(folders).map(step).collect::<Vec<_>>().join("\n"),
     }
+}
+
+/// `fuzz`, `fuzz-2` and so on; there is always the first.
+fn fuzz_steps(folders: usize) -> impl Iterator<Item = String> {
+    (1..=folders.max(1)).map(|n| if n == 1 { "fuzz".to_owned() } else { format!("fuzz-{n}") })
 }
 
 /// How an external project is built can't be guessed, so these wait for a person.

@@ -231,6 +231,11 @@ fn builds_that_cannot_be_run_are_refused_at_their_place() {
             "Harness.toml:6:8: two builds are called `lua` | the first one is at Harness.toml:2:8",
         ),
         (
+            &format!("{good}[tiers]\n4 = []"),
+            "Harness.toml:2:8: the build `lua` is in tier 4, where no step uses \"build\" | \
+             add one to tier 4 in [tiers], such as \"builds\"",
+        ),
+        (
             &build("a/b", "dir = \"a\"\nrun = [\"make\"]"),
             "Harness.toml:2:8: `a/b` cannot name a build | \
              use up to 64 letters, digits, `.`, `-` and `_`, a letter or digit first",

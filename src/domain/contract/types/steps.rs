@@ -69,7 +69,7 @@ pub(crate) struct Step {
     /// How many cases each property test tries, in every mode. For proptest.
     #[schemars(range(min = 1))]
     pub(crate) cases: Option<u32>,
-    /// The program and its arguments. For command; extra arguments for mutants.
+    /// The program and its arguments, with `{root}` for the workspace root. For command; extra arguments for mutants.
     pub(crate) run: Option<Vec<String>>,
     /// Where it runs, relative to the workspace root. For command and fuzz.
     #[schemars(with = "Option<String>")]
@@ -111,7 +111,7 @@ pub(crate) struct Build {
     /// Its folder, relative to the workspace root.
     #[schemars(with = "String")]
     pub(crate) dir: Utf8PathBuf,
-    /// The program and its arguments.
+    /// The program and its arguments, with `{root}` for the workspace root.
     pub(crate) run: Vec<String>,
     /// 4, or 5 for a full-system target.
     #[serde(default = "Build::default_tier")]
