@@ -123,8 +123,10 @@ impl Scene<'_> {
         let place = || panic.map(|panic| self.place(&panic.file, panic.line, panic.column, dir));
         match &ending.end {
             TestEnd::TimedOut => {
-                Nature::plain(Category::timeout(), "still running at the time limit of a test; it was stopped")
+                let limit = super::context::humane(std::time::Duration::from_millis(ending.ms));
+                Nature::plain(Category::timeout(), &format!("still running after {limit}, the time limit of a test"))
             }
+
             TestEnd::Stopped => Nature::plain(Category::timeout(), "stopped from outside before it ended"),
             TestEnd::OutOfMemory => Nature::plain(Category::oom(), "killed by the system for want of memory"),
             TestEnd::NotStarted(why) => {

@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use signal_hook::consts::{SIGKILL, SIGTERM};
+
 use super::shim;
 use super::test_event::{Ending, TestEnd, TestEvent};
 use crate::domain::contract::Policy;
@@ -33,6 +35,8 @@ pub(super) struct Evidence {
     pub(super) runner_content: bool,
     /// Whether the step ended before all tests had run, and why that is no news.
     pub(super) cut_short: bool,
+    /// Whether the user ended the step: what was stopped then is neither good nor bad.
+    pub(super) interrupted: bool,
     /// Lines in the file of events that no shim wrote.
     pub(super) foreign: u64,
 }
@@ -68,6 +72,13 @@ impl Evidence {
     /// How many tests will run, as far as the lists tell.
     pub(super) fn expected(&self) -> u64 {
         self.listed.difference(&self.ignored).count() as u64
+    }
+
+    /// Whether a test was under way when the step was stopped.
+    fn was_stopped(&self, test: &TestName) -> bool {
+        let stopped = |end: &TestEnd| matches!(end, TestEnd::Stopped | TestEnd::Signalled(SIGTERM | SIGKILL));
+        let last = self.endings.get(test).and_then(|endings| endings.last());
+        last.map_or_else(|| self.open.contains(test), |ending| stopped(&ending.end))
     }
 
     /// Whether a test has started.
@@ -127,6 +138,7 @@ pub(super) fn judge(evidence: &Evidence, leaks: Policy, hiding: bool) -> Judgeme
     for test in every {
         let report = evidence.reported.as_ref().map(|reported| reported.get(test));
         let (outcome, fault) = match evidence.endings.get(test) {
+            _ if evidence.interrupted && evidence.was_stopped(test) => (None, None),
             Some(endings) => judge_endings(endings, leaks, report),
             None if evidence.open.contains(test) => {
                 let word =
@@ -207,11 +219,6 @@ fn judge_step(evidence: &Evidence, hiding: bool, judgement: &mut Judgement) {
     if unseen > 0 {
         faults.push(format!("nextest reports {unseen} tests that no shim saw"));
     }
-}
-
-/// Whether an ending was brought about from outside.
-pub(super) fn was_stopped(ending: &Ending) -> bool {
-    ending.end == TestEnd::Stopped
 }
 
 #[cfg(test)]

@@ -200,6 +200,9 @@ fn carry_out_step(run: &Context<'_>, step: &PlannedStep) -> Result<(StepRecord, 
     let started = clock::now();
     let mut done = dispatch(run, step)?;
     for failure in &mut done.failures {
+        if failure.replay.argv.is_empty() {
+            failure.replay.argv = ["cargo", "harness", "run", "--step", &step.name].map(str::to_owned).to_vec();
+        }
         failure.replay.env.insert("PROPTEST_RNG_SEED".to_owned(), run.plan.seed.to_string());
     }
     let rest = Done {

@@ -24,14 +24,14 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    /// The sample's share, where it is one.
+    /// The sample's share, where it is one. What failed or changed may make it the whole all the same.
     pub(super) fn share(&self) -> Option<Percent> {
         self.selection.sample.map(|order| order.share)
     }
 
     /// What the reader must know of what was left out.
     pub(super) fn note(&self, judgement: &Judgement) -> Option<String> {
-        let share = self.share()?;
+        let share = self.share().filter(|_| judgement.left_out > 0)?;
         let ran = counted(judgement.counts.ran() as usize, "test");
         Some(format!("a sample of {share} ran: {ran}; {} left out", judgement.left_out))
     }

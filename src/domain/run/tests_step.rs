@@ -163,6 +163,7 @@ impl TestJob<'_> {
         evidence.foreign = tail.foreign;
         evidence.runner_content = report.ended == Ended::Exited(0);
         evidence.cut_short = over_budget || !matches!(report.ended, Ended::Exited(_)) || self.run.plan.fail_fast;
+        evidence.interrupted = self.run.runner.interrupted().is_some();
         evidence.reported = self.by_nextest.then(|| nextest_files::read_junit(&self.files.junit)).flatten();
         let over_budget = over_budget && report.ended == Ended::Stopped;
         Ok(Pass { evidence, ended: report.ended, over_budget })
@@ -243,11 +244,10 @@ impl TestJob<'_> {
             return Ok(done);
         }
         let mut judgement = judge::judge(&pass.evidence, leaks, hiding);
-        let mut failures = self.failures(&scene, &mut judgement);
-        failures.extend(self.runner_failure(&pass, &judgement, &scene));
-        let step_faults = std::mem::take(&mut judgement.step_faults);
+        let mut failures = self.failures(&scene, std::mem::take(&mut judgement.faults));
+        failures.extend(self.runner_failure(&pass, failures.is_empty(), &scene));
         if failures.is_empty() && matches!(pass.ended, Ended::Exited(_)) {
-            failures.extend(step_faults.iter().map(|text| scene.step_failure(Category::tamper(), text)));
+            failures.extend(judgement.step_faults.iter().map(|text| scene.step_failure(Category::tamper(), text)));
         }
         let cut = self.run.cut_short(self.step, &pass.ended);
         let outcome = cut.as_ref().and_then(|done| done.outcome);
@@ -274,7 +274,7 @@ impl TestJob<'_> {
             tests: tests.collect(),
             suite: choice.suite.clone(),
             suite_size: Some(pass.evidence.suite().len() as u64),
-            sample: choice.share(),
+            sample: choice.share().filter(|_| judgement.left_out > 0),
         })
     }
 
@@ -311,12 +311,7 @@ impl TestJob<'_> {
     }
 
     /// Nextest itself could not do its work.
-    fn runner_failure(
-        &self,
-        pass: &Pass,
-        judgement: &Judgement,
-        scene: &super::classify::Scene<'_>,
-    ) -> Option<Failure> {
+    fn runner_failure(&self, pass: &Pass, unexplained: bool, scene: &super::classify::Scene<'_>) -> Option<Failure> {
         let Ended::Exited(code) = pass.ended else {
             let Ended::Signalled(signal) = pass.ended else { return None };
             return Some(
@@ -326,12 +321,8 @@ impl TestJob<'_> {
         let spoken = || super::diagnostics::cargo_error(scene.step_log).unwrap_or_default();
         match code {
             0 => None,
-            _ if !self.by_nextest => {
-                let explained = !judgement.faults.is_empty() || !judgement.step_faults.is_empty();
-                (!explained).then(|| {
-                    scene.step_failure(Category::setup(), &format!("cargo test ended with {code}: {}", spoken()))
-                })
-            }
+            _ if !self.by_nextest => unexplained
+                .then(|| scene.step_failure(Category::setup(), &format!("cargo test ended with {code}: {}", spoken()))),
             NextestExitCode::TEST_RUN_FAILED | NextestExitCode::NO_TESTS_RUN => None,
             NextestExitCode::SETUP_SCRIPT_FAILED => {
                 Some(scene.step_failure(Category::setup(), "a set-up script of .config/nextest.toml failed"))
@@ -343,16 +334,10 @@ impl TestJob<'_> {
         }
     }
 
-    fn failures(&self, scene: &super::classify::Scene<'_>, judgement: &mut Judgement) -> Vec<Failure> {
+    fn failures(&self, scene: &super::classify::Scene<'_>, faults: Vec<(TestName, Fault)>) -> Vec<Failure> {
         let mut indexes: BTreeMap<Utf8PathBuf, Vec<Function>> = BTreeMap::new();
         let mut failures = Vec::new();
-        let interrupted = self.run.runner.interrupted().is_some();
-        for (test, fault) in std::mem::take(&mut judgement.faults) {
-            let stopped = matches!(&fault, Fault::Killed(None))
-                || matches!(&fault, Fault::Ended(ending) if judge::was_stopped(ending));
-            if stopped && interrupted {
-                continue;
-            }
+        for (test, fault) in faults {
             let dir = self.package_dir(&test);
             let functions = indexes.entry(dir.clone()).or_insert_with(|| source_index::functions(&dir));
             let locate = |test: &TestName| {
