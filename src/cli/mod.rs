@@ -39,6 +39,10 @@ enum Verb {
     Show(commands::show::Args),
     /// Turn existing logs of cargo, rustc, nextest and other compilers into the brief form
     Summarize(commands::summarize::Args),
+    /// Say whether everything is here that the contract needs, in which version
+    Doctor,
+    /// Write what is missing of contract, state files and ignore rules
+    Init,
 }
 
 /// Runs one command line; the answer is the process's exit code.
@@ -87,6 +91,8 @@ fn dispatch(verb: Verb, settings: &Settings) -> commands::Result {
         Verb::Run(args) => commands::ladder::part(&args, settings),
         Verb::Show(args) => commands::show::run(&args, settings.manifest_path.as_deref(), settings.output),
         Verb::Summarize(args) => commands::summarize::run(&args, settings.output),
+        Verb::Doctor => commands::doctor::run(settings.manifest_path.as_deref()),
+        Verb::Init => commands::init::run(settings.manifest_path.as_deref()),
         Verb::Contract(args) => commands::contract::run(&args, settings.manifest_path.as_deref()),
     }
 }

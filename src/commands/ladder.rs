@@ -112,20 +112,13 @@ fn carry_out(request: Request, args: &Args, asked: String, settings: &Settings) 
         tell: &tell,
         deadline: clock::now() + loaded.contract.run.timeout.duration(),
     };
-    let result = run::carry_out(&context, asked, loaded.digest.clone(), notes(&loaded.inactive));
+    let result = run::carry_out(&context, asked, loaded.digest.clone(), loaded.inactive_note().into_iter().collect());
     if let Ok(progress) = progress.into_inner() {
         progress.finish();
     }
     let record = result?;
     say(&record, settings)?;
     Ok(record.verdict.exit_code())
-}
-
-fn notes(inactive: &[String]) -> Vec<String> {
-    if inactive.is_empty() {
-        return Vec::new();
-    }
-    vec![format!("this version reads but does not act on the contract's {}", inactive.join(", "))]
 }
 
 /// Prints a run in the format that was asked for.

@@ -7,6 +7,8 @@ use crate::domain::report::json_error;
 use crate::ui;
 
 pub(crate) mod contract;
+pub(crate) mod doctor;
+pub(crate) mod init;
 pub(crate) mod ladder;
 pub(crate) mod show;
 pub(crate) mod summarize;

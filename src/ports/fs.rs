@@ -11,17 +11,18 @@ use crate::base::{ExitCode, Explain};
 
 /// A file operation that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {verb} {path}: {source}")]
+#[error("cannot {verb} {path}: {cause}")]
 pub(crate) struct FsError {
     verb: &'static str,
     path: Utf8PathBuf,
-    source: io::Error,
+    /// Not the error's source: the message has it already, and whoever prints a chain would print it twice.
+    cause: io::Error,
 }
 
 impl FsError {
     /// What kind of error the system gave.
     pub(crate) fn kind(&self) -> io::ErrorKind {
-        self.source.kind()
+        self.cause.kind()
     }
 }
 
@@ -31,7 +32,7 @@ impl Explain for FsError {
     }
 
     fn hint(&self) -> Option<String> {
-        match self.source.kind() {
+        match self.cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 Some("free some space on that disk".to_owned())
             }
@@ -48,7 +49,16 @@ pub(crate) type Result<T> = std::result::Result<T, FsError>;
 
 fn failed(verb: &'static str, path: &Utf8Path) -> impl FnOnce(io::Error) -> FsError {
     let path = path.to_owned();
-    move |source| FsError { verb, path, source }
+    move |cause| FsError { verb, path, cause: bare(cause) }
+}
+
+/// The system's own error without the name of a temporary file, which tells a user nothing.
+fn bare(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.source()).and_then(|inner| inner.downcast_ref::<io::Error>());
+    match inner.and_then(io::Error::raw_os_error) {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => error,
+    }
 }
 
 /// A whole text file. Larger than 16 MiB is refused: nothing that is read whole is ever that large honestly.
@@ -101,6 +111,23 @@ pub(crate) fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
         file.as_file().sync_data()?;
         file.persist(path)?;
         Ok(())
+    };
+    write().map_err(failed("write", path))
+}
+
+/// Creates a file whole, readable as the user's umask has it; one that is there already is left as it is, and the answer is false.
+pub(crate) fn create_whole(path: &Utf8Path, bytes: &[u8]) -> Result<bool> {
+    let folder = path.parent().unwrap_or(Utf8Path::new("."));
+    let write = || -> io::Result<bool> {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        let mut file = tempfile::Builder::new().prefix(".new-").permissions(permissions).tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_data()?;
+        match file.persist_noclobber(path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     };
     write().map_err(failed("write", path))
 }
@@ -160,6 +187,29 @@ pub(crate) fn size(path: &Utf8Path) -> Option<u64> {
 /// Whether anything has this name, be it a folder or a link to nowhere.
 pub(crate) fn is_present(path: &Utf8Path) -> bool {
     std::fs::symlink_metadata(path).is_ok()
+}
+
+/// Whether a folder stands here.
+pub(crate) fn is_dir(path: &Utf8Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|data| data.is_dir())
+}
+
+/// Whether a program could be started from here.
+pub(crate) fn is_program(path: &Utf8Path) -> bool {
+    !is_dir(path) && rustix::fs::access(path.as_std_path(), rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+/// Whether files could be created in this folder, or in the one that it would have to be created in.
+pub(crate) fn is_writable(folder: &Utf8Path) -> bool {
+    let nearest = folder.ancestors().find(|folder| is_present(folder)).unwrap_or(folder);
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    is_dir(nearest) && rustix::fs::access(nearest.as_std_path(), access).is_ok()
+}
+
+/// Whether a character device stands here.
+pub(crate) fn is_char_device(path: &Utf8Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::metadata(path).is_ok_and(|data| data.file_type().is_char_device())
 }
 
 /// Whether something that is no regular file stands here, such as a folder or a pipe.

@@ -13,7 +13,7 @@ use crate::base::{ExitCode, Explain, Tier};
 pub(crate) enum ContractError {
     /// Something in its text.
     #[error("{at}: {}", printable(&problem.to_string()))]
-    Wrong { at: Place, problem: Problem },
+    Wrong { at: Place, problem: Box<Problem> },
     /// The file can't be read; its path is relative to the workspace root.
     #[error("{path}: cannot be read: {kind}")]
     Unreadable { path: Utf8PathBuf, kind: io::ErrorKind },
@@ -65,6 +65,8 @@ pub(crate) enum Problem {
     BuildName { name: String },
     #[error("two builds are called `{name}`")]
     BuildTwice { name: String, first: Place },
+    #[error("the build `{name}` is in tier {tier}, where no step uses \"build\"")]
+    BuildWithoutStep { name: String, tier: u8 },
     #[error("`{name}` cannot name a category")]
     CategoryName { name: String },
     #[error("`{path}` leads out of the workspace: {dir}")]
@@ -139,6 +141,10 @@ impl Problem {
             Problem::BuildName { .. } => {
                 Some("use up to 64 letters, digits, `.`, `-` and `_`, a letter or digit first".to_owned())
             }
+            Problem::BuildWithoutStep { tier, .. } => Some(format!(
+                "add one to tier {tier} in [tiers], such as \"{}\"",
+                if *tier == 5 { "system" } else { "builds" }
+            )),
             Problem::CategoryName { .. } => {
                 Some("use up to 64 characters, none of them a space, comma or parenthesis".to_owned())
             }

@@ -17,7 +17,7 @@ use crate::ports::cargo::Workspace;
 use crate::ports::fs;
 
 /// The sections that are read and checked, but that this version doesn't act on yet.
-const INACTIVE: [&str; 6] = ["done", "sandbox", "fallbacks", "protect", "roles", "gates"];
+pub(super) const INACTIVE: [&str; 6] = ["done", "sandbox", "fallbacks", "protect", "roles", "gates"];
 
 const FILE: &str = "Harness.toml";
 const MANIFEST: &str = "Cargo.toml";
@@ -34,6 +34,17 @@ pub(crate) struct Loaded {
     pub(crate) inactive: Vec<String>,
     /// Where its text says what.
     pub(super) origin: Origin,
+}
+
+impl Loaded {
+    /// The line that says which sections have no effect, where there are such.
+    pub(crate) fn inactive_note(&self) -> Option<String> {
+        let sections: Vec<String> = self.inactive.iter().map(|section| format!("[{section}]")).collect();
+        let file = self.source.file()?;
+        let verb = if sections.len() == 1 { "has" } else { "have" };
+        (!sections.is_empty())
+            .then(|| format!("NOTE: {} of {file} {verb} no effect in this version", sections.join(", ")))
+    }
 }
 
 /// Where a contract stands.
@@ -101,7 +112,7 @@ impl Document {
     }
 
     fn wrong(&self, offset: usize, problem: Problem) -> ContractError {
-        ContractError::Wrong { at: self.place(offset), problem }
+        ContractError::Wrong { at: self.place(offset), problem: Box::new(problem) }
     }
 
     pub(super) fn parse(&self) -> Result<Spanned<DeTable<'_>>, ContractError> {
@@ -214,7 +225,7 @@ pub(super) fn interpret(
         problems.into_iter().next().map(|(span, problem)| document.wrong(span.start, problem))
     };
     let root = KeyPath::of(source.table());
-    if let Some(error) = first(shape::problems(&schema::value(), &root, table)) {
+    if let Some(error) = first(shape::problems(schema::value(), &root, table)) {
         return Err(error);
     }
     let places = Places::of(table);

@@ -1,5 +1,7 @@
 //! The contract's JSON schema, derived from its types.
 
+use std::sync::LazyLock;
+
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
 use serde_json::Value;
@@ -11,11 +13,14 @@ pub(crate) fn schema() -> String {
     format!("{:#}\n", value())
 }
 
-/// The same as a value.
-pub(crate) fn value() -> Value {
-    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Contract>();
-    RecursiveTransform(without_null).transform(&mut schema);
-    schema.to_value()
+/// The same as a value, made once.
+pub(crate) fn value() -> &'static Value {
+    static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+        let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Contract>();
+        RecursiveTransform(without_null).transform(&mut schema);
+        schema.to_value()
+    });
+    &SCHEMA
 }
 
 /// TOML has no null: an optional key is one that may be left out.
@@ -69,7 +74,7 @@ mod tests {
     #[test]
     fn every_key_is_described_and_none_may_be_null() {
         let schema = value();
-        for object in objects(&schema) {
+        for object in objects(schema) {
             assert_ne!(object.get("type"), Some(&Value::from("null")));
             for (key, property) in object.get("properties").and_then(Value::as_object).into_iter().flatten() {
                 assert!(property.get("description").is_some(), "{key}");

@@ -5,8 +5,10 @@
 use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use proptest::prelude::*;
 use serde_json::json;
 
+use super::error::ContractError;
 use super::load::{Document, Loaded, Source, interpret, load};
 use super::*;
 use crate::base::Explain;
@@ -229,6 +231,11 @@ fn builds_that_cannot_be_run_are_refused_at_their_place() {
             "Harness.toml:6:8: two builds are called `lua` | the first one is at Harness.toml:2:8",
         ),
         (
+            &format!("{good}[tiers]\n4 = []"),
+            "Harness.toml:2:8: the build `lua` is in tier 4, where no step uses \"build\" | \
+             add one to tier 4 in [tiers], such as \"builds\"",
+        ),
+        (
             &build("a/b", "dir = \"a\"\nrun = [\"make\"]"),
             "Harness.toml:2:8: `a/b` cannot name a build | \
              use up to 64 letters, digits, `.`, `-` and `_`, a letter or digit first",
@@ -419,4 +426,73 @@ fn what_cannot_be_read_is_one_clear_error() {
     laid.refused("Harness.toml:2:3: a byte that is not UTF-8");
     fs::File::create(&path).unwrap().set_len((16 << 20) + 1).unwrap();
     laid.refused("Harness.toml: cannot be read: file too large | a contract has at most 16 MiB");
+}
+
+const EXAMPLE: &str = include_str!("../../../Harness.toml.example");
+
+/// The example with its example keys switched on: `#key = …` and `#[table]`, but not `# words`.
+fn example_in_full() -> String {
+    let switched_on = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase()) => rest.to_owned(),
+        _ => line.to_owned(),
+    };
+    EXAMPLE.lines().map(switched_on).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_example_says_the_defaults() {
+    let plain = |text: &str| effective(&read(text).unwrap(), Origins::Hidden).unwrap();
+    assert_eq!(plain(EXAMPLE), plain(""));
+}
+
+#[test]
+fn the_example_has_every_key_and_says_a_word_about_each() {
+    let full = example_in_full();
+    let loaded = read(&full).map_err(|error| error.to_string()).unwrap();
+    let sections: Vec<&str> = super::load::INACTIVE.to_vec();
+    assert_eq!(loaded.inactive, sections);
+    let schema = super::schema::value();
+    let tables = schema["$defs"].as_object().unwrap().values().chain([schema]);
+    for key in tables.flat_map(|table| table["properties"].as_object().into_iter().flatten()).map(|(key, _)| key) {
+        let word = regex::Regex::new(&format!(r"(?m)(^|[\[{{ .])\b{key}( =|[\].])")).unwrap();
+        assert!(word.is_match(&full), "the example lacks `{key}`");
+    }
+    for line in EXAMPLE.lines().filter(|line| line.contains(" = ") && !line.starts_with("# ")) {
+        assert!(line.contains(" # "), "no comment: {line}");
+    }
+}
+
+#[test]
+fn the_schema_says_the_defaults_and_bounds() {
+    let schema = super::schema::value();
+    let run = &schema["$defs"]["Run"]["properties"];
+    assert_eq!(run["test-timeout"]["default"], "1m");
+    assert_eq!(run["keep-runs"]["default"], 20);
+    assert_eq!(run["keep-runs"]["minimum"], 1);
+}
+
+proptest! {
+    /// A contract as it looks in the middle of an edit.
+    #[test]
+    fn a_damaged_contract_loads_or_is_refused_in_one_line_with_its_place(
+        cut in any::<proptest::sample::Index>(),
+        length in 0usize..40,
+        put in "[a-z0-9\\[\\]{}=\"#.,\n\u{0}é-]{0,6}",
+    ) {
+        let full: Vec<char> = example_in_full().chars().collect();
+        let from = cut.index(full.len());
+        let to = (from + length).min(full.len());
+        let text: String = full[..from].iter().copied().chain(put.chars()).chain(full[to..].iter().copied()).collect();
+        if let Err(error) = read(&text) {
+            let said = error.to_string();
+            prop_assert!(!said.contains('\n'), "{}", said);
+            let mut parts = said.splitn(4, ':');
+            prop_assert_eq!(parts.next(), Some("Harness.toml"));
+            let line: usize = parts.next().unwrap().parse().unwrap();
+            let column: usize = parts.next().unwrap().parse().unwrap();
+            prop_assert!(line >= 1 && line <= text.lines().count() + 1, "{}", said);
+            let width = text.split('\n').nth(line - 1).unwrap().chars().count();
+            prop_assert!(column >= 1 && column <= width + 1, "{}", said);
+        }
+    }
 }

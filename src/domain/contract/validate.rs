@@ -118,13 +118,16 @@ impl Check<'_> {
         let mut seen: BTreeMap<&str, Place> = BTreeMap::new();
         for (n, build) in self.contract.builds.iter().map(Spanned::get_ref).enumerate() {
             let path = KeyPath::of(&["builds"]).item(n);
-            let Build { name, dir, run, tier: _, timeout: _, env, expect } = build;
+            let Build { name, dir, run, tier, timeout: _, env, expect } = build;
             if !is_file_name(name) {
                 self.at_value(&path.key("name"), Problem::BuildName { name: name.clone() });
             }
             let here = self.document.place(self.places.value(&path.key("name")));
             if let Some(first) = seen.insert(name, here) {
                 self.at_value(&path.key("name"), Problem::BuildTwice { name: name.clone(), first });
+            }
+            if !self.runs_builds(*tier) {
+                self.at_value(&path.key("name"), Problem::BuildWithoutStep { name: name.clone(), tier: *tier });
             }
             self.inside(&path.key("dir"), dir);
             self.command(&path.key("run"), run);
@@ -133,6 +136,11 @@ impl Check<'_> {
                 self.inside(&path.key("expect").item(n).key("path"), &file.path);
             }
         }
+    }
+
+    fn runs_builds(&self, tier: u8) -> bool {
+        let steps = Tier::try_from(tier).map(|tier| builtin::steps_of(self.contract, tier)).unwrap_or_default();
+        steps.into_iter().any(|step| builtin::uses_of(self.contract, step) == Some(Uses::Build))
     }
 
     fn categories(&mut self) {
