@@ -270,3 +270,10 @@ pub(crate) fn each_line(path: &Utf8Path, mut each: impl FnMut(&str)) -> Result<(
         each(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
     }
 }
+
+/// The BLAKE3 digest of a file's content; none where it can't be read.
+pub(crate) fn digest(path: &Utf8Path) -> Option<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(path).ok()?).ok()?;
+    Some(hasher.finalize().to_hex().to_string())
+}

@@ -67,6 +67,7 @@ pub(super) fn green() -> RunRecord {
         sample: None,
         shard: None,
         plan: None,
+        suites: Default::default(),
         contract: Digest::of_fields([]),
         tools: Vec::new(),
         steps: vec![step(0, "fmt", Outcome::Ok, 300), unit],

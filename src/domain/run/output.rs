@@ -14,22 +14,18 @@ use crate::ports::{clock, fs};
 pub(crate) enum OutputError {
     #[error(transparent)]
     Fs(#[from] fs::FsError),
-    #[error("{path} cannot be read: {source}")]
-    Unreadable { path: Utf8PathBuf, source: serde_json::Error },
 }
 
 impl Explain for OutputError {
     fn exit_code(&self) -> ExitCode {
         match self {
             OutputError::Fs(error) => error.exit_code(),
-            OutputError::Unreadable { .. } => ExitCode::Usage,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             OutputError::Fs(error) => error.hint(),
-            OutputError::Unreadable { .. } => Some("remove the file; it is written anew by the next run".to_owned()),
         }
     }
 }
@@ -122,18 +118,23 @@ impl Output {
         tests: &[TestRecord],
         closed: &BTreeSet<FailureId>,
     ) -> Result<(), OutputError> {
-        let lines: Vec<String> = tests.iter().map(|test| json(test)).collect();
-        fs::replace(&dir.path.join("tests.jsonl"), (lines.join("\n") + "\n").as_bytes())?;
         for failure in run.failures() {
             self.open(run, failure)?;
         }
         for id in closed {
             fs::remove_file(&self.failure_path(id))?;
         }
-        let path = dir.path.join("run.json");
-        fs::replace(&path, serde_json::to_string_pretty(run).unwrap_or_default().as_bytes())?;
+        self.write(dir, run, tests)?;
         fs::replace_symlink(&self.root.join("latest"), &Utf8Path::new("runs").join(&run.id.0))?;
         Ok(())
+    }
+
+    /// Writes `tests.jsonl` and `run.json`, and leaves everything else as it is.
+    pub(crate) fn write(&self, dir: &RunDir, run: &RunRecord, tests: &[TestRecord]) -> Result<(), OutputError> {
+        let lines: String = tests.iter().map(|test| json(test) + "\n").collect();
+        fs::replace(&dir.path.join("tests.jsonl"), lines.as_bytes())?;
+        let text = serde_json::to_string_pretty(run).unwrap_or_default();
+        Ok(fs::replace(&dir.path.join("run.json"), text.as_bytes())?)
     }
 
     fn open(&self, run: &RunRecord, failure: &Failure) -> Result<(), OutputError> {
