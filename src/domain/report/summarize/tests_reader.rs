@@ -201,15 +201,18 @@ impl TestsReader {
         if running.is_unit {
             running.krate.clone_into(&mut self.package);
         }
-        let package = if self.package.is_empty() { running.krate } else { &self.package };
-        self.binary = match running.source.split_once('/') {
-            _ if running.is_unit && running.source.ends_with("main.rs") => format!("{package}::bin/{}", running.krate),
-            _ if running.is_unit => running.krate.to_owned(),
-            Some(("tests", _)) => format!("{package}::{}", running.krate),
-            Some(("benches", _)) => format!("{package}::bench/{}", running.krate),
-            Some(("examples", _)) => format!("{package}::example/{}", running.krate),
-            _ => running.krate.to_owned(),
+        let krate = running.krate;
+        let kind = match running.source.split('/').next() {
+            _ if running.is_unit && running.source.ends_with("main.rs") => "::bin/",
+            _ if running.is_unit => "",
+            Some("tests") => "::",
+            Some("benches") => "::bench/",
+            Some("examples") => "::example/",
+            _ => "",
         };
+        let package = self.package.as_str();
+        self.binary =
+            if kind.is_empty() || package.is_empty() { krate.to_owned() } else { format!("{package}{kind}{krate}") };
     }
 
     fn close_section(&mut self, findings: &mut Findings) {
