@@ -38,5 +38,5 @@ use std::process::ExitCode;
 
 /// Runs `cargo harness` with the arguments of the process, the program's own name first, and gives its answer.
 pub fn run(args: Vec<OsString>) -> ExitCode {
-    cli::run(args).into()
+    ExitCode::from(cli::run(args))
 }

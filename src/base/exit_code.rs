@@ -40,9 +40,3 @@ impl ExitCode {
         }
     }
 }
-
-impl From<ExitCode> for std::process::ExitCode {
-    fn from(code: ExitCode) -> Self {
-        std::process::ExitCode::from(code.code())
-    }
-}

@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 
-use crate::commands::{Detail, MessageFormat, Output};
+use crate::commands::{Detail, MessageFormat, Output, Settings};
 use crate::ui::Color;
 
 /// Given before or after the verb.
@@ -10,29 +10,30 @@ use crate::ui::Color;
 pub(super) struct Global {
     /// Path to the Cargo.toml of the workspace or of a member
     #[arg(long, global = true, value_name = "PATH")]
-    pub(super) manifest_path: Option<Utf8PathBuf>,
+    manifest_path: Option<Utf8PathBuf>,
+    /// For whom standard output is written
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
+    message_format: MessageFormat,
     /// When to colour
     #[arg(long, global = true, value_name = "WHEN")]
     pub(super) color: Option<Color>,
-    /// The form of what is printed
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
-    pub(super) message_format: MessageFormat,
-    /// Everything, without limits, and an excerpt of the output of each failure
+    /// Print every failure with its excerpt, and every note
     #[arg(short, long, global = true, conflicts_with = "quiet")]
-    pub(super) verbose: bool,
-    /// Only errors and the verdict
+    verbose: bool,
+    /// Print failures and the verdict only
     #[arg(short, long, global = true)]
-    pub(super) quiet: bool,
+    quiet: bool,
 }
 
 impl Global {
-    /// In which form, and how much.
-    pub(super) fn output(&self) -> Output {
+    /// As the verbs take it.
+    pub(super) fn settings(&self) -> Settings {
         let detail = match (self.quiet, self.verbose) {
             (true, _) => Detail::Quiet,
             (_, true) => Detail::Verbose,
             _ => Detail::Normal,
         };
-        Output { format: self.message_format, detail }
+        let output = Output { format: self.message_format, detail };
+        Settings { manifest_path: self.manifest_path.clone(), output }
     }
 }

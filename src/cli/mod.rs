@@ -7,7 +7,9 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::base::ExitCode;
-use crate::commands;
+use crate::commands::{self, Settings};
+use crate::domain::record::Mode;
+use crate::domain::run::shim;
 use crate::ports::supervisor;
 use crate::ui;
 
@@ -23,21 +25,30 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Tiers 0-1: a verdict in seconds (also the bare `cargo harness`)
+    Fast(commands::ladder::Args),
+    /// Tiers 0-3: before a merge
+    Full(commands::ladder::Args),
+    /// Tiers 0-5: at night
+    Deep(commands::ladder::Args),
+    /// Run part of the ladder
+    Run(commands::ladder::RunArgs),
     /// Print the effective contract, its schema, or where each value comes from
     Contract(commands::contract::Args),
     /// Show the last verdict, or one failure in detail
     Show(commands::show::Args),
     /// Turn existing logs of cargo, rustc, nextest and other compilers into the brief form
     Summarize(commands::summarize::Args),
+    /// Say whether everything is here that the contract needs, in which version
+    Doctor,
+    /// Write what is missing of contract, state files and ignore rules
+    Init,
 }
 
 /// Runs one command line; the answer is the process's exit code.
-pub(crate) fn run(mut args: Vec<OsString>) -> ExitCode {
-    // The hidden verbs are this program's own children: no command line is parsed for them.
-    if let [_, verb, order] = args.as_slice()
-        && verb == supervisor::VERB
-    {
-        return supervisor::main(&order.to_string_lossy());
+pub(crate) fn run(mut args: Vec<OsString>) -> u8 {
+    if let Some(code) = hidden(&args) {
+        return code;
     }
     if args.get(1).is_some_and(|arg| arg == "harness") {
         args.remove(1);
@@ -47,23 +58,41 @@ pub(crate) fn run(mut args: Vec<OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Green };
+            let code = if error.use_stderr() { ExitCode::Usage } else { ExitCode::Green };
+            return code.code();
         }
     };
     ui::set_color(cli.global.color);
-    let format = cli.global.message_format;
-    dispatch(cli).unwrap_or_else(|error| {
-        commands::report_error(&error, format);
+    let settings = cli.global.settings();
+    let answer = dispatch(cli.verb.unwrap_or(Verb::Fast(Default::default())), &settings);
+    let code = answer.unwrap_or_else(|error| {
+        commands::report_error(&error, settings.output.format);
         error.code
-    })
+    });
+    code.code()
 }
 
-fn dispatch(cli: Cli) -> commands::Result {
-    let output = cli.global.output();
-    match cli.verb {
-        Some(Verb::Show(args)) => commands::show::run(&args, cli.global.manifest_path.as_deref(), output),
-        Some(Verb::Summarize(args)) => commands::summarize::run(&args, output),
-        Some(Verb::Contract(args)) => commands::contract::run(&args, cli.global.manifest_path.as_deref()),
-        None => Ok(ExitCode::Green),
+/// The verbs by which this program starts itself; no command line is parsed for them.
+fn hidden(args: &[OsString]) -> Option<u8> {
+    let verb = args.get(1)?.to_str()?;
+    let rest = || args[2..].iter().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<String>>();
+    match verb {
+        supervisor::VERB => Some(supervisor::main(rest().first()?).code()),
+        shim::VERB => Some(shim::main(&rest())),
+        _ => None,
+    }
+}
+
+fn dispatch(verb: Verb, settings: &Settings) -> commands::Result {
+    match verb {
+        Verb::Fast(args) => commands::ladder::climb(Mode::Fast, &args, settings),
+        Verb::Full(args) => commands::ladder::climb(Mode::Full, &args, settings),
+        Verb::Deep(args) => commands::ladder::climb(Mode::Deep, &args, settings),
+        Verb::Run(args) => commands::ladder::part(&args, settings),
+        Verb::Show(args) => commands::show::run(&args, settings.manifest_path.as_deref(), settings.output),
+        Verb::Summarize(args) => commands::summarize::run(&args, settings.output),
+        Verb::Doctor => commands::doctor::run(settings.manifest_path.as_deref()),
+        Verb::Init => commands::init::run(settings.manifest_path.as_deref()),
+        Verb::Contract(args) => commands::contract::run(&args, settings.manifest_path.as_deref()),
     }
 }

@@ -1,24 +1,36 @@
 //! The verbs, one per file: arguments, request, domain, exit code.
 
+use camino::Utf8PathBuf;
+
 use crate::base::{ExitCode, Explain};
 use crate::domain::report::json_error;
 use crate::ui;
 
 pub(crate) mod contract;
+pub(crate) mod doctor;
+pub(crate) mod init;
+pub(crate) mod ladder;
 pub(crate) mod show;
 pub(crate) mod summarize;
 
 pub(crate) use crate::domain::report::Detail;
 
+/// What every verb is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) manifest_path: Option<Utf8PathBuf>,
+    pub(crate) output: Output,
+}
+
 /// In which form a verb answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum MessageFormat {
-    /// Lines for people and agents.
+    /// Lines for people and agents
     #[default]
     Human,
-    /// One JSON object a line.
+    /// One JSON object a line
     Json,
-    /// The human form with annotations for GitHub Actions.
+    /// The human form with annotations for GitHub Actions, and a job summary
     Github,
 }
 
@@ -27,6 +39,17 @@ pub(crate) enum MessageFormat {
 pub(crate) struct Output {
     pub(crate) format: MessageFormat,
     pub(crate) detail: Detail,
+}
+
+/// The harness can't watch the processes that it would start.
+#[derive(Debug, thiserror::Error)]
+#[error("signals cannot be handled: {0}")]
+pub(crate) struct Unsupervised(pub(crate) std::io::Error);
+
+impl Explain for Unsupervised {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Environment
+    }
 }
 
 /// An error on its way to the user.

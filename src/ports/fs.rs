@@ -11,17 +11,18 @@ use crate::base::{ExitCode, Explain};
 
 /// A file operation that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {verb} {path}: {source}")]
+#[error("cannot {verb} {path}: {cause}")]
 pub(crate) struct FsError {
     verb: &'static str,
     path: Utf8PathBuf,
-    source: io::Error,
+    /// Not the error's source: the message has it already, and whoever prints a chain would print it twice.
+    cause: io::Error,
 }
 
 impl FsError {
     /// What kind of error the system gave.
     pub(crate) fn kind(&self) -> io::ErrorKind {
-        self.source.kind()
+        self.cause.kind()
     }
 }
 
@@ -31,7 +32,7 @@ impl Explain for FsError {
     }
 
     fn hint(&self) -> Option<String> {
-        match self.source.kind() {
+        match self.cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 Some("free some space on that disk".to_owned())
             }
@@ -48,7 +49,16 @@ pub(crate) type Result<T> = std::result::Result<T, FsError>;
 
 fn failed(verb: &'static str, path: &Utf8Path) -> impl FnOnce(io::Error) -> FsError {
     let path = path.to_owned();
-    move |source| FsError { verb, path, source }
+    move |cause| FsError { verb, path, cause: bare(cause) }
+}
+
+/// The system's own error without the name of a temporary file, which tells a user nothing.
+fn bare(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.source()).and_then(|inner| inner.downcast_ref::<io::Error>());
+    match inner.and_then(io::Error::raw_os_error) {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => error,
+    }
 }
 
 /// A whole text file. Larger than 16 MiB is refused: nothing that is read whole is ever that large honestly.
@@ -105,6 +115,23 @@ pub(crate) fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
     write().map_err(failed("write", path))
 }
 
+/// Creates a file whole, readable as the user's umask has it; one that is there already is left as it is, and the answer is false.
+pub(crate) fn create_whole(path: &Utf8Path, bytes: &[u8]) -> Result<bool> {
+    let folder = path.parent().unwrap_or(Utf8Path::new("."));
+    let write = || -> io::Result<bool> {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        let mut file = tempfile::Builder::new().prefix(".new-").permissions(permissions).tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_data()?;
+        match file.persist_noclobber(path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    };
+    write().map_err(failed("write", path))
+}
+
 /// Makes `link` point at `target`, replacing what it pointed at before in one step.
 pub(crate) fn replace_symlink(link: &Utf8Path, target: &Utf8Path) -> Result<()> {
     let folder = link.parent().unwrap_or(Utf8Path::new("."));
@@ -157,6 +184,39 @@ pub(crate) fn size(path: &Utf8Path) -> Option<u64> {
     std::fs::metadata(path).ok().filter(|data| data.is_file()).map(|data| data.len())
 }
 
+/// Whether anything has this name, be it a folder or a link to nowhere.
+pub(crate) fn is_present(path: &Utf8Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
+}
+
+/// Whether a folder stands here.
+pub(crate) fn is_dir(path: &Utf8Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|data| data.is_dir())
+}
+
+/// Whether a program could be started from here.
+pub(crate) fn is_program(path: &Utf8Path) -> bool {
+    !is_dir(path) && rustix::fs::access(path.as_std_path(), rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+/// Whether files could be created in this folder, or in the one that it would have to be created in.
+pub(crate) fn is_writable(folder: &Utf8Path) -> bool {
+    let nearest = folder.ancestors().find(|folder| is_present(folder)).unwrap_or(folder);
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    is_dir(nearest) && rustix::fs::access(nearest.as_std_path(), access).is_ok()
+}
+
+/// Whether a character device stands here.
+pub(crate) fn is_char_device(path: &Utf8Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::metadata(path).is_ok_and(|data| data.file_type().is_char_device())
+}
+
+/// Whether something that is no regular file stands here, such as a folder or a pipe.
+pub(crate) fn is_other_than_file(path: &Utf8Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|data| !data.is_file())
+}
+
 /// The first and the last bytes of a file, `each` at most, and how many lie between them. Bytes that aren't UTF-8 are replaced.
 pub(crate) fn head_and_tail(path: &Utf8Path, each: u64) -> Result<(String, u64, String)> {
     let read = || -> io::Result<(String, u64, String)> {
@@ -172,4 +232,41 @@ pub(crate) fn head_and_tail(path: &Utf8Path, each: u64) -> Result<(String, u64, 
         Ok((String::from_utf8_lossy(&head).into_owned(), between, String::from_utf8_lossy(&tail).into_owned()))
     };
     read().map_err(failed("read", path))
+}
+
+/// The files below a folder whose names end in `.extension`, sorted, `limit` at most; hidden folders, `target` and links are
+/// not entered.
+pub(crate) fn files_below(folder: &Utf8Path, extension: &str, limit: usize) -> Vec<Utf8PathBuf> {
+    let mut found = Vec::new();
+    let mut queue = vec![folder.to_owned()];
+    while let Some(folder) = queue.pop() {
+        let Ok(entries) = folder.read_dir_utf8() else { continue };
+        for entry in entries.flatten() {
+            let Ok(kind) = entry.file_type() else { continue };
+            let path = entry.path();
+            if kind.is_dir() && !entry.file_name().starts_with('.') && entry.file_name() != "target" {
+                queue.push(path.to_owned());
+            } else if kind.is_file() && path.extension() == Some(extension) && found.len() < limit {
+                found.push(path.to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Calls `each` with every line of a file; a line longer than 64 KiB comes in pieces.
+pub(crate) fn each_line(path: &Utf8Path, mut each: impl FnMut(&str)) -> Result<()> {
+    use std::io::BufRead;
+    let mut reader = io::BufReader::new(open(path)?);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read =
+            Read::by_ref(&mut reader).take(64 << 10).read_until(b'\n', &mut line).map_err(failed("read", path))?;
+        if read == 0 {
+            return Ok(());
+        }
+        each(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
+    }
 }

@@ -4,6 +4,7 @@ pub(crate) mod cargo;
 pub(crate) mod clock;
 pub(crate) mod env;
 pub(crate) mod fs;
+pub(crate) mod git;
 pub(crate) mod process;
 pub(crate) mod supervisor;
 pub(crate) mod tree;

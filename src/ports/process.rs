@@ -55,10 +55,17 @@ pub(crate) struct Job<'a> {
     pub(crate) limit: Duration,
 }
 
+/// What the caller wants of a command that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    GoOn,
+    Stop,
+}
+
 /// Runs commands of steps: for real, or scripted in unit tests.
 pub(crate) trait Runner: Sync {
-    /// Runs a command to its end and calls `tick` several times a second meanwhile.
-    fn run(&self, job: &Job<'_>, tick: &mut dyn FnMut()) -> Report;
+    /// Runs a command to its end, or until `tick`, which is called several times a second, wants it stopped.
+    fn run(&self, job: &Job<'_>, tick: &mut dyn FnMut() -> Wish) -> Report;
 
     /// The signal that asked the harness to stop, if one did.
     fn interrupted(&self) -> Option<i32>;
@@ -83,7 +90,7 @@ impl Supervised {
         Ok(Supervised { signal })
     }
 
-    fn start(&self, job: &Job<'_>, tick: &mut dyn FnMut()) -> io::Result<Report> {
+    fn start(&self, job: &Job<'_>, tick: &mut dyn FnMut() -> Wish) -> io::Result<Report> {
         let order = Order {
             argv: job.argv.to_vec(),
             stdout: job.stdout.to_string(),
@@ -105,8 +112,7 @@ impl Supervised {
             if let Some(output) = handle.wait_timeout(TICK)? {
                 break output.clone();
             }
-            tick();
-            if self.interrupted().is_some() {
+            if tick() == Wish::Stop || self.interrupted().is_some() {
                 held.take();
             }
         };
@@ -116,7 +122,7 @@ impl Supervised {
 }
 
 impl Runner for Supervised {
-    fn run(&self, job: &Job<'_>, tick: &mut dyn FnMut()) -> Report {
+    fn run(&self, job: &Job<'_>, tick: &mut dyn FnMut() -> Wish) -> Report {
         if self.interrupted().is_some() {
             return Report { ended: Ended::Stopped, swept: 0 };
         }

@@ -1,5 +1,21 @@
 //! The task contract: `Harness.toml` or cargo metadata, validated, with a default for everything.
 
+pub(crate) mod builtin;
+mod effective;
+mod error;
+mod load;
+pub(crate) mod needs;
+mod places;
+pub(crate) mod scaffold;
+mod schema;
+mod shape;
+#[cfg(test)]
+mod tests;
 mod types;
+mod validate;
 
-pub(crate) use types::{Build, CategoryRule, Contract, ModeTable, Pattern, Policy, Sample, Step, Uses};
+pub(crate) use builtin::uses_of;
+pub(crate) use effective::{Origins, effective};
+pub(crate) use load::{Source, load};
+pub(crate) use schema::schema;
+pub(crate) use types::{Build, CategoryRule, Contract, Pattern, Policy, Sample, Step, Uses};

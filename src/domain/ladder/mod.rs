@@ -1,1 +1,9 @@
-//! ladder
+//! The ladder: which steps run in which order, and which tests of them. Pure: nothing here touches the world.
+
+mod plan;
+mod selection;
+mod shards;
+
+pub(crate) use plan::{Kind, Plan, PlanError, PlannedStep, Request, plan};
+pub(crate) use selection::{SampleOrder, Selection, share_for};
+pub(crate) use shards::balance;

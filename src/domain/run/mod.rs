@@ -1,1 +1,280 @@
-//! run
+//! Carries out a plan: climbs the ladder, tells what happens, and writes `target/harness`.
+
+mod affected;
+mod classify;
+mod context;
+mod diagnostics;
+mod doctests;
+mod external;
+mod fuzz;
+mod history;
+mod judge;
+mod mutants;
+mod nextest_files;
+mod output;
+mod runner_config;
+mod selecting;
+pub(crate) mod shim;
+mod source_index;
+mod static_checks;
+mod test_event;
+mod tests_step;
+mod toolchain;
+mod unharnessed;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) use context::{CargoFlags, Context, RunError};
+pub(crate) use output::{Output, OutputError, RunDir};
+pub(crate) use toolchain::Toolchain;
+
+use crate::base::{Digest, FailureId, Percent, Tier};
+use crate::domain::ladder::{Kind, PlannedStep, Selection};
+use crate::domain::record::{Event, Outcome, RunRecord, StepRecord, TestOutcome, TestRecord, Verdict};
+use crate::ports::clock;
+use context::Done;
+use source_index::Role;
+use tests_step::Suite;
+
+/// Climbs until a tier is red, everything has run, or the run is stopped; then writes what it came to.
+///
+/// # Errors
+/// Where the harness can't do its own work: its files can't be written, a step can't be supervised.
+pub(crate) fn carry_out(
+    run: &Context<'_>,
+    asked: String,
+    contract: Digest,
+    notes: Vec<String>,
+) -> Result<RunRecord, RunError> {
+    preflight()?;
+    let started = clock::now();
+    let mut climb = Climb::default();
+    let with_nextest = run
+        .plan
+        .rungs
+        .iter()
+        .flat_map(|(_, steps)| steps)
+        .any(|step| matches!(step.kind, Kind::Nextest { .. } | Kind::Proptest { .. } | Kind::Fuzz { .. }));
+    std::thread::scope(|scope| {
+        scope.spawn(|| run.toolchain.warm_up(with_nextest));
+        run.plan.rungs.iter().try_for_each(|(tier, steps)| climb.rung(run, *tier, steps))
+    })?;
+    let record = RunRecord {
+        version: RunRecord::VERSION,
+        id: run.dir.id.clone(),
+        asked,
+        mode: run.plan.mode,
+        tiers: run.plan.tiers.clone(),
+        seed: run.plan.seed,
+        verdict: climb.verdict(run),
+        stopped_at: climb.stopped_at,
+        ms: started.elapsed().as_millis() as u64,
+        sample: climb.sample,
+        shard: run.plan.shard,
+        plan: climb.plan(run, &contract),
+        contract,
+        tools: run.toolchain.tools(with_nextest),
+        steps: climb.steps,
+        notes,
+    };
+    let closed = closed(run, &record, &climb.tests);
+    run.output.finish(run.dir, &record, &climb.tests, &closed)?;
+    history::History::record(run.output, &climb.tests, &climb.sizes)?;
+    Ok(record)
+}
+
+/// A file in the place of `/dev/null` makes cargo, git and compilers fail in ways that nobody would understand.
+fn preflight() -> Result<(), RunError> {
+    let path = camino::Utf8Path::new("/dev/null");
+    let is_device = |meta: std::fs::Metadata| std::os::unix::fs::FileTypeExt::is_char_device(&meta.file_type());
+    if path.metadata().is_ok_and(is_device) { Ok(()) } else { Err(RunError::NullDevice { path: path.to_owned() }) }
+}
+
+/// How far the climb has come.
+#[derive(Default)]
+struct Climb {
+    steps: Vec<StepRecord>,
+    tests: Vec<TestRecord>,
+    suites: Vec<Digest>,
+    sizes: BTreeMap<String, u64>,
+    sample: Option<Percent>,
+    stopped_at: Option<Tier>,
+}
+
+impl Climb {
+    /// The steps of one tier: on the ground side by side, since none of them waits for another; above, one after the other.
+    fn rung(&mut self, run: &Context<'_>, tier: Tier, steps: &[PlannedStep]) -> Result<(), RunError> {
+        if self.stopped_at.is_some() && (!run.plan.keep_going || self.was_cut_short()) {
+            return Ok(());
+        }
+        let side_by_side = tier.number() == 0;
+        let results: Vec<Result<(StepRecord, Done), RunError>> = if side_by_side {
+            std::thread::scope(|scope| {
+                let started: Vec<_> = steps.iter().map(|step| scope.spawn(move || carry_out_step(run, step))).collect();
+                started.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(panicked()))).collect()
+            })
+        } else {
+            let mut results = Vec::new();
+            for step in steps {
+                let result = carry_out_step(run, step);
+                let ends = match &result {
+                    Ok((record, _)) => ends_run(record) || (run.plan.fail_fast && record.outcome == Outcome::Failed),
+                    Err(_) => true,
+                };
+                results.push(result);
+                if ends {
+                    break;
+                }
+            }
+            results
+        };
+        for result in results {
+            let (record, done) = result?;
+            if !matches!(record.outcome, Outcome::Ok | Outcome::None | Outcome::Elsewhere) {
+                self.stopped_at.get_or_insert(tier);
+            }
+            self.tests.extend(done.tests);
+            self.suites.extend(done.suite);
+            self.sizes.extend(done.suite_size.map(|size| (record.name.clone(), size)));
+            self.sample = self.sample.or(done.sample);
+            self.steps.push(record);
+        }
+        dedupe(&mut self.steps);
+        Ok(())
+    }
+
+    fn was_cut_short(&self) -> bool {
+        self.steps.iter().any(ends_run)
+    }
+
+    fn verdict(&self, run: &Context<'_>) -> Verdict {
+        let any = |outcome: Outcome| self.steps.iter().any(|step| step.outcome == outcome);
+        if any(Outcome::Interrupted) || run.runner.interrupted().is_some() {
+            let terminated = run.runner.interrupted() == Some(signal_hook::consts::SIGTERM);
+            return if terminated { Verdict::Terminated } else { Verdict::Interrupted };
+        }
+        let tests_asked = self.steps.iter().any(|step| step.counts.is_some());
+        let tests_ran = self.steps.iter().filter_map(|step| step.counts).any(|counts| counts.ran() > 0);
+        if any(Outcome::TimedOut) {
+            Verdict::TimeLimit
+        } else if any(Outcome::Failed) {
+            Verdict::Red
+        } else if any(Outcome::Lacking) {
+            Verdict::Lacking
+        } else if (any(Outcome::Ok) && (tests_ran || !tests_asked)) || any(Outcome::Elsewhere) {
+            Verdict::Green
+        } else {
+            Verdict::NothingVerified
+        }
+    }
+
+    /// What the parts of a sharded run must agree on.
+    fn plan(&self, run: &Context<'_>, contract: &Digest) -> Option<Digest> {
+        run.plan.shard?;
+        let tiers = run.plan.tiers.to_string();
+        let seed = run.plan.seed.to_string();
+        let suites: Vec<String> = self.suites.iter().map(Digest::to_string).collect();
+        let fields = [contract.to_string(), tiers, seed, suites.join(" ")];
+        Some(Digest::of_fields(fields.iter().map(|field| field.as_bytes())))
+    }
+}
+
+fn ends_run(record: &StepRecord) -> bool {
+    matches!(record.outcome, Outcome::TimedOut | Outcome::Interrupted)
+}
+
+fn panicked() -> RunError {
+    RunError::Supervision { step: "?".to_owned(), why: "its thread panicked".to_owned() }
+}
+
+/// Rustfmt and the compiler report the same syntax error: the first step that has it keeps it.
+fn dedupe(steps: &mut [StepRecord]) {
+    let mut seen: BTreeSet<FailureId> = BTreeSet::new();
+    for step in steps {
+        step.failures.retain(|failure| seen.insert(failure.id.clone()));
+    }
+}
+
+fn carry_out_step(run: &Context<'_>, step: &PlannedStep) -> Result<(StepRecord, Done), RunError> {
+    (run.tell)(Event::StepStarted { tier: step.tier, step: step.name.clone() });
+    let started = clock::now();
+    let mut done = dispatch(run, step)?;
+    for failure in &mut done.failures {
+        if failure.replay.argv.is_empty() {
+            failure.replay.argv = ["cargo", "harness", "run", "--step", &step.name].map(str::to_owned).to_vec();
+        }
+        failure.replay.env.insert("PROPTEST_RNG_SEED".to_owned(), run.plan.seed.to_string());
+    }
+    let rest = Done {
+        tests: std::mem::take(&mut done.tests),
+        suite: done.suite.take(),
+        suite_size: done.suite_size.take(),
+        sample: done.sample.take(),
+        ..Done::default()
+    };
+    let record = run.record(step, done, started.elapsed().as_millis() as u64);
+    (run.tell)(Event::StepEnded(Box::new(record.clone())));
+    Ok((record, rest))
+}
+
+fn dispatch(run: &Context<'_>, step: &PlannedStep) -> Result<Done, RunError> {
+    if run.is_elsewhere(step) {
+        return Ok(Done { outcome: Some(Outcome::Elsewhere), ..Done::default() });
+    }
+    match &step.kind {
+        Kind::Rustfmt => static_checks::rustfmt(run, step),
+        Kind::Check { warnings } => static_checks::check(run, step, *warnings),
+        Kind::Clippy { warnings } => static_checks::clippy(run, step, *warnings),
+        Kind::Nextest { filter } => tests_step::run(run, step, Suite::whole(filter.clone())),
+        Kind::Doctest => doctests::run(run, step),
+        Kind::Proptest { filter, cases } => proptest(run, step, filter.clone(), *cases),
+        Kind::Fuzz { dir, time } => fuzz::run(run, step, dir.as_deref(), *time),
+        Kind::Mutants { args } => mutants::run(run, step, args),
+        Kind::Diff => Ok(Done::none("")),
+        Kind::Build { builds } => external::builds(run, step, builds),
+        Kind::Command { step: command } => external::command(run, step, command),
+    }
+}
+
+/// The property tests of all packages, with more cases than they ask for themselves.
+fn proptest(
+    run: &Context<'_>,
+    step: &PlannedStep,
+    filter: Option<String>,
+    cases: Option<u32>,
+) -> Result<Done, RunError> {
+    let Some(functions) = functions(run, Role::Property) else { return Ok(Done::none("no property tests")) };
+    let env = cases.map(|cases| ("PROPTEST_CASES".to_owned(), Some(cases.to_string()))).into_iter().collect();
+    let selection = Selection { functions: Some(functions), ..Selection::default() };
+    tests_step::run(run, step, Suite { filter, selection, env, sampled: false })
+}
+
+/// By package, the functions with this role; nothing where there is none.
+fn functions(run: &Context<'_>, role: Role) -> Option<BTreeMap<String, BTreeSet<String>>> {
+    let of = |package: &cargo_metadata::Package| {
+        let dir = package.manifest_path.parent()?;
+        let names = source_index::names_of(&source_index::functions(dir), role);
+        (!names.is_empty()).then(|| (package.name.to_string(), names))
+    };
+    let found: BTreeMap<_, _> = run.packages().into_iter().filter_map(of).collect();
+    (!found.is_empty()).then_some(found)
+}
+
+/// Open failures that this run has shown to be gone: their test passed, or their step ran to its end without them.
+fn closed(run: &Context<'_>, record: &RunRecord, tests: &[TestRecord]) -> BTreeSet<FailureId> {
+    let seen: BTreeSet<&FailureId> = record.failures().map(|failure| &failure.id).collect();
+    let passed: BTreeSet<_> =
+        tests.iter().filter(|test| test.outcome == TestOutcome::Passed).map(|test| (&test.step, &test.test)).collect();
+    let whole = run.flags.packages.is_empty();
+    let ended_well = |step: &str| {
+        whole && record.steps.iter().any(|s| s.name == step && matches!(s.outcome, Outcome::Ok | Outcome::Failed))
+    };
+    let open = run.output.failures().unwrap_or_default().into_iter().map(|record| record.failure);
+    open.filter(|failure| !seen.contains(&failure.id))
+        .filter(|failure| match &failure.test {
+            Some(test) => passed.contains(&(&failure.step, test)),
+            None => ended_well(&failure.step),
+        })
+        .map(|failure| failure.id)
+        .collect()
+}

@@ -1,0 +1,137 @@
+//! `cargo harness fast`, `full`, `deep` and `run`: climb the ladder and say what it came to.
+
+use std::sync::Mutex;
+
+use super::{Detail, MessageFormat, Settings};
+use crate::base::{Percent, Seed, Shard, Tiers};
+use crate::domain::contract::{self, Sample};
+use crate::domain::ladder::{self, Request};
+use crate::domain::record::{Mode, RunRecord};
+use crate::domain::report;
+use crate::domain::run::{self, CargoFlags, Context, Output, Toolchain};
+use crate::ports::cargo::Workspace;
+use crate::ports::process::Supervised;
+use crate::ports::{clock, env, fs};
+use crate::ui::{self, Progress};
+
+/// What every climb takes.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Args {
+    /// Judge only these members of the workspace
+    #[arg(short, long = "package", value_name = "NAME")]
+    packages: Vec<String>,
+    /// Seed every source of randomness with this number
+    #[arg(long, value_name = "N")]
+    seed: Option<Seed>,
+    /// Run this share of the unit tests, such as 10%: the same ones for the same seed, and those that failed or changed
+    #[arg(long, value_name = "P%")]
+    sample: Option<Percent>,
+    /// Run one part of a run that is spread over machines, such as 1/4
+    #[arg(long, value_name = "I/N", conflicts_with = "sample")]
+    shard: Option<Shard>,
+    /// Climb on past a red tier
+    #[arg(long, conflicts_with = "fail_fast")]
+    keep_going: bool,
+    /// Stop at the first failure
+    #[arg(long)]
+    fail_fast: bool,
+    /// Require that Cargo.lock is up to date
+    #[arg(long)]
+    locked: bool,
+    /// Build without the network
+    #[arg(long)]
+    offline: bool,
+}
+
+/// What `run` takes beyond that.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// The tiers to run, such as 0-1 or 2
+    #[arg(long, value_name = "T")]
+    tier: Option<Tiers>,
+    /// The steps to run, by name; in any tier, or in those of --tier
+    #[arg(long, value_name = "S")]
+    step: Vec<String>,
+    /// Whose budget, sample and number of cases hold
+    #[arg(long, value_name = "MODE", default_value = "full")]
+    mode: Mode,
+    #[command(flatten)]
+    climb: Args,
+}
+
+/// Runs the tiers of a mode.
+pub(crate) fn climb(mode: Mode, args: &Args, settings: &Settings) -> super::Result {
+    carry_out(request(mode, args), args, mode.to_string(), settings)
+}
+
+/// Runs some tiers or steps.
+pub(crate) fn part(args: &RunArgs, settings: &Settings) -> super::Result {
+    let mut request = request(args.mode, &args.climb);
+    request.tiers = args.tier.clone();
+    request.steps.clone_from(&args.step);
+    carry_out(request, &args.climb, "run".to_owned(), settings)
+}
+
+fn request(mode: Mode, args: &Args) -> Request {
+    Request {
+        mode,
+        tiers: None,
+        steps: Vec::new(),
+        seed: args.seed,
+        sample: args.sample.map(Sample::Share).or(args.shard.map(|_| Sample::Off)),
+        shard: args.shard,
+        keep_going: args.keep_going,
+        fail_fast: args.fail_fast,
+    }
+}
+
+fn carry_out(request: Request, args: &Args, asked: String, settings: &Settings) -> super::Result {
+    let workspace = Workspace::load(settings.manifest_path.as_deref())?;
+    workspace.select(&args.packages)?;
+    let loaded = contract::load(&workspace)?;
+    let plan = ladder::plan(&loaded.contract, &request)?;
+    let output = Output::new(workspace.harness_dir());
+    let dir = output.begin(loaded.contract.run.keep_runs)?;
+    let runner = Supervised::new().map_err(super::Unsupervised)?;
+    let flags = CargoFlags { packages: args.packages.clone(), locked: args.locked, offline: args.offline };
+    let progress = Mutex::new(Progress::new(settings.output.detail == Detail::Quiet));
+    let tell = |event| {
+        if let Ok(mut progress) = progress.lock() {
+            progress.show(&event);
+        }
+    };
+    let context = Context {
+        workspace: &workspace,
+        contract: &loaded.contract,
+        plan: &plan,
+        flags: &flags,
+        output: &output,
+        dir: &dir,
+        runner: &runner,
+        toolchain: &Toolchain::default(),
+        tell: &tell,
+        deadline: clock::now() + loaded.contract.run.timeout.duration(),
+    };
+    let result = run::carry_out(&context, asked, loaded.digest.clone(), loaded.inactive_note().into_iter().collect());
+    if let Ok(progress) = progress.into_inner() {
+        progress.finish();
+    }
+    let record = result?;
+    say(&record, settings)?;
+    Ok(record.verdict.exit_code())
+}
+
+/// Prints a run in the format that was asked for.
+pub(super) fn say(record: &RunRecord, settings: &Settings) -> super::Result<()> {
+    match settings.output.format {
+        MessageFormat::Human => ui::print(&report::brief(record, settings.output.detail)),
+        MessageFormat::Json => ui::print(&report::json_lines(record)),
+        MessageFormat::Github => {
+            ui::print(&report::github(record, settings.output.detail));
+            if let Some(path) = env::var("GITHUB_STEP_SUMMARY") {
+                fs::append_bytes(path.as_str().into(), report::job_summary(record).as_bytes())?;
+            }
+        }
+    }
+    Ok(())
+}

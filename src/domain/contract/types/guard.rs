@@ -1,0 +1,150 @@
+//! What is asked beyond a run: the definition of done, containment, roles and gates.
+
+use camino::Utf8PathBuf;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::steps::Regex;
+use crate::base::{ByteSize, Tiers, TimeLimit};
+
+/// The definition of done.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct Done {
+    /// The tiers that must be green, such as "0-3".
+    #[schemars(with = "Option<String>", extend("examples" = ["0-1"]))]
+    pub(crate) tiers: Option<Tiers>,
+    /// Binaries that must exist within a size.
+    pub(crate) binaries: Vec<DoneBinary>,
+    /// Target triples that must build.
+    pub(crate) targets: Vec<String>,
+    /// Commands that must keep within time and memory.
+    pub(crate) budgets: Vec<DoneBudget>,
+    /// What is not asked for, in words.
+    pub(crate) non_goals: Vec<String>,
+}
+
+impl Done {
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Done::default()
+    }
+}
+
+/// A binary that must exist.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct DoneBinary {
+    /// The binary target's name.
+    pub(crate) name: String,
+    /// At most so large.
+    #[schemars(with = "Option<String>", extend("examples" = ["64 MB"]))]
+    pub(crate) max_size: Option<ByteSize>,
+}
+
+/// A command that must keep within bounds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct DoneBudget {
+    /// What the budget is called in reports.
+    pub(crate) name: String,
+    /// The program and its arguments.
+    pub(crate) run: Vec<String>,
+    /// At most so long.
+    #[schemars(with = "Option<String>", extend("examples" = ["30s"]))]
+    pub(crate) max_time: Option<TimeLimit>,
+    /// At most so much resident memory.
+    #[schemars(with = "Option<String>", extend("examples" = ["64 MB"]))]
+    pub(crate) max_memory: Option<ByteSize>,
+}
+
+/// How steps are contained.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct Sandbox {
+    /// "off", or the hosts that may be reached.
+    pub(crate) network: Network,
+    /// Folders that may be read beyond the workspace, the toolchain and the cargo home.
+    #[schemars(with = "Vec<String>")]
+    pub(crate) read: Vec<Utf8PathBuf>,
+    /// Environment variables that are let through.
+    pub(crate) env: Vec<String>,
+    /// For all processes of a step together.
+    #[schemars(with = "Option<String>", extend("examples" = ["64 MB"]))]
+    pub(crate) memory: Option<ByteSize>,
+    /// How many processes at a time.
+    #[schemars(range(min = 1))]
+    pub(crate) pids: Option<u32>,
+    /// How much may be written.
+    #[schemars(with = "Option<String>", extend("examples" = ["64 MB"]))]
+    pub(crate) disk: Option<ByteSize>,
+}
+
+/// Which hosts may be reached.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Network {
+    /// The word "off".
+    Word(NetworkWord),
+    /// An allowlist of host names.
+    Allow(Vec<String>),
+}
+
+/// The network's one word.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum NetworkWord {
+    /// No network.
+    Off,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Network::Word(NetworkWord::Off)
+    }
+}
+
+/// A part that still leans on something else.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Fallback {
+    /// The part.
+    pub(crate) name: String,
+    /// What it leans on.
+    pub(crate) to: String,
+    /// The files within which that is allowed, as globs.
+    pub(crate) files: Vec<String>,
+    /// A regular expression for one use.
+    #[schemars(with = "Option<String>")]
+    pub(crate) uses: Option<Regex>,
+    /// Where its replacement is tracked.
+    pub(crate) tracking: Option<String>,
+}
+
+/// What only named roles may change.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct Protect {
+    /// Globs relative to the workspace root.
+    pub(crate) files: Vec<String>,
+    /// The roles that may.
+    pub(crate) roles: Vec<String>,
+}
+
+/// Who may change what.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct Role {
+    /// Globs relative to the workspace root.
+    pub(crate) may: Vec<String>,
+    /// At most so many changed lines in one change.
+    pub(crate) max_lines: Option<u32>,
+}
+
+/// What a gate asks for.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct Gate {
+    /// The tiers that must be green.
+    #[schemars(with = "Option<String>", extend("examples" = ["0-1"]))]
+    pub(crate) tiers: Option<Tiers>,
+}

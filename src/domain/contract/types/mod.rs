@@ -1,0 +1,56 @@
+//! The contract's tables and keys. Their doc comments become the descriptions in its JSON schema.
+
+mod guard;
+mod run;
+mod steps;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use guard::{Done, Fallback, Gate, Protect, Role, Sandbox};
+pub(crate) use run::{ModeTable, Policy, Sample};
+use run::{Modes, Run};
+pub(crate) use steps::{Build, CategoryRule, Pattern, Step, Uses};
+
+/// What a repository asks of the harness. Every key has a default.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[schemars(title = "Harness contract")]
+pub(crate) struct Contract {
+    /// The definition of done.
+    #[serde(skip_serializing_if = "Done::is_empty")]
+    pub(crate) done: Done,
+    /// What holds for every run.
+    pub(crate) run: Run,
+    /// How far each mode climbs, and in what time.
+    pub(crate) modes: Modes,
+    /// The steps of each tier, by the tier's number. A tier named here replaces the built-in one.
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
+    pub(crate) tiers: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
+    /// Steps by name. One named like a built-in step replaces it.
+    #[schemars(with = "BTreeMap<String, Step>")]
+    pub(crate) steps: BTreeMap<String, Spanned<Step>>,
+    /// Real external projects, built and tested with what this repository makes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Build>")]
+    pub(crate) builds: Vec<Spanned<Build>>,
+    /// How a line of a failure's output becomes its category.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) categories: Vec<CategoryRule>,
+    /// How steps are contained.
+    pub(crate) sandbox: Option<Sandbox>,
+    /// Parts that still lean on something else.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) fallbacks: Vec<Fallback>,
+    /// What only named roles may change.
+    pub(crate) protect: Option<Protect>,
+    /// Who may change what.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) roles: BTreeMap<String, Role>,
+    /// The tiers that each gate asks for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) gates: BTreeMap<String, Gate>,
+}

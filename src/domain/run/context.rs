@@ -1,0 +1,278 @@
+//! What every step of a run has at hand, and how it starts a command.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use cargo_metadata::Package;
+
+use super::classify::Scene;
+use super::output::{Output, OutputError, RunDir};
+use super::toolchain::Toolchain;
+use crate::base::{Category, Digest, ExitCode, Explain, Percent};
+use crate::domain::contract::Contract;
+use crate::domain::ladder::{Kind, Plan, PlannedStep};
+use crate::domain::record::{Counts, Event, Failure, Outcome, StepRecord, TestRecord};
+use crate::ports::cargo::Workspace;
+use crate::ports::process::{Job, Runner, Wish};
+use crate::ports::supervisor::{Ended, Report};
+use crate::ports::{clock, env, fs};
+
+/// What is wrong with a run as a whole: it ends without a verdict.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    #[error("the step {step} could not be supervised: {why}")]
+    Supervision { step: String, why: String },
+    #[error("{path} is not a character device")]
+    NullDevice { path: Utf8PathBuf },
+    #[error("cargo's configuration cannot be read: {0}")]
+    CargoConfig(String),
+}
+
+impl From<fs::FsError> for RunError {
+    fn from(error: fs::FsError) -> RunError {
+        RunError::Output(OutputError::Fs(error))
+    }
+}
+
+impl Explain for RunError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            RunError::Output(error) => error.exit_code(),
+            RunError::Supervision { .. } | RunError::NullDevice { .. } => ExitCode::Environment,
+            RunError::CargoConfig(_) => ExitCode::Usage,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            RunError::Output(error) => error.hint(),
+            RunError::NullDevice { path } => {
+                Some(format!("recreate it as root: rm {path} && mknod -m 666 {path} c 1 3"))
+            }
+            RunError::Supervision { .. } | RunError::CargoConfig(_) => None,
+        }
+    }
+}
+
+/// How cargo is to build, beyond what the contract says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CargoFlags {
+    /// Only these members; all where none is named.
+    pub(crate) packages: Vec<String>,
+    pub(crate) locked: bool,
+    pub(crate) offline: bool,
+}
+
+/// One run under way.
+pub(crate) struct Context<'a> {
+    pub(crate) workspace: &'a Workspace,
+    pub(crate) contract: &'a Contract,
+    pub(crate) plan: &'a Plan,
+    pub(crate) flags: &'a CargoFlags,
+    pub(crate) output: &'a Output,
+    pub(crate) dir: &'a RunDir,
+    pub(crate) runner: &'a dyn Runner,
+    pub(crate) toolchain: &'a Toolchain,
+    pub(crate) tell: &'a (dyn Fn(Event) + Sync),
+    /// When the run's own time is up.
+    pub(crate) deadline: std::time::Instant,
+}
+
+/// What a step came to, before its time is known.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub(super) outcome: Option<Outcome>,
+    pub(super) counts: Option<Counts>,
+    pub(super) detail: String,
+    pub(super) notes: Vec<String>,
+    pub(super) failures: Vec<Failure>,
+    pub(super) tests: Vec<TestRecord>,
+    /// What all parts of a sharded run must have in common.
+    pub(super) suite: Option<Digest>,
+    /// How many tests the suite has, those left out included.
+    pub(super) suite_size: Option<u64>,
+    /// The share that ran, where it was a sample.
+    pub(super) sample: Option<Percent>,
+}
+
+impl Done {
+    /// There was nothing to run.
+    pub(super) fn none(detail: &str) -> Done {
+        Done { outcome: Some(Outcome::None), detail: detail.to_owned(), ..Done::default() }
+    }
+
+    /// The environment lacks something.
+    pub(super) fn lacking(failure: Failure) -> Done {
+        Done { outcome: Some(Outcome::Lacking), failures: vec![failure], ..Done::default() }
+    }
+}
+
+/// One command of a step.
+#[derive(Debug, Default)]
+pub(super) struct Call {
+    pub(super) argv: Vec<String>,
+    pub(super) dir: Option<Utf8PathBuf>,
+    pub(super) env: Vec<(String, Option<String>)>,
+    /// Where standard output goes, if not into the step's log.
+    pub(super) stdout: Option<Utf8PathBuf>,
+    /// A log of its own instead of the step's.
+    pub(super) log: Option<Utf8PathBuf>,
+}
+
+/// Variables by which a caller's shell would change what tests do or hide: outer runners, seeds and golden files.
+const SCRUBBED: [&str; 6] = ["NEXTEST", "PROPTEST_", "QUICKCHECK_", "BOLERO_", "INSTA_", "RUST_TEST_"];
+const SCRUBBED_NAMES: [&str; 6] =
+    ["UPDATE_EXPECT", "TRYBUILD", "SNAPSHOTS", "BLESS", "UPDATE_GOLDEN", "RUST_BACKTRACE"];
+
+impl<'a> Context<'a> {
+    /// The members that the run judges.
+    pub(super) fn packages(&self) -> Vec<&'a Package> {
+        let named = |package: &&Package| {
+            self.flags.packages.is_empty() || self.flags.packages.iter().any(|name| *name == package.name.as_str())
+        };
+        self.workspace.packages.iter().filter(named).collect()
+    }
+
+    /// `cargo VERB` with the manifest, the packages and the features of this run.
+    pub(super) fn cargo(&self, verb: &[&str]) -> Vec<String> {
+        let mut argv = vec![env::cargo()];
+        argv.extend(verb.iter().map(|word| (*word).to_owned()));
+        argv.extend(["--manifest-path".to_owned(), self.workspace.root.join("Cargo.toml").to_string()]);
+        match self.flags.packages.as_slice() {
+            [] => argv.push("--workspace".to_owned()),
+            names => argv.extend(names.iter().flat_map(|name| ["-p".to_owned(), name.clone()])),
+        }
+        let run = &self.contract.run;
+        if !run.features.is_empty() {
+            argv.extend(["--features".to_owned(), run.features.join(",")]);
+        }
+        let switches = [
+            (run.all_features, "--all-features"),
+            (run.no_default_features, "--no-default-features"),
+            (self.flags.locked, "--locked"),
+            (self.flags.offline, "--offline"),
+        ];
+        argv.extend(switches.iter().filter(|(on, _)| *on).map(|(_, flag)| (*flag).to_owned()));
+        argv
+    }
+
+    /// The step's own log: everything that its commands print.
+    pub(super) fn log(&self, step: &PlannedStep) -> Utf8PathBuf {
+        self.dir.path.join(format!("{}-{}.log", step.tier, step.name))
+    }
+
+    /// A file or folder of the step's beside its log.
+    pub(super) fn beside(&self, step: &PlannedStep, suffix: &str) -> Utf8PathBuf {
+        self.dir.path.join(format!("{}-{}.{suffix}", step.tier, step.name))
+    }
+
+    /// Calls a step's command under the step's limits, with `tick` several times a second.
+    pub(super) fn call(
+        &self,
+        step: &PlannedStep,
+        call: &Call,
+        tick: &mut dyn FnMut() -> Wish,
+    ) -> Result<Report, RunError> {
+        let log = call.log.clone().unwrap_or_else(|| self.log(step));
+        let header = format!("$ {}\n", crate::base::shell::quote(&call.argv));
+        fs::append_bytes(&log, header.as_bytes())?;
+        let mut variables: Vec<(String, Option<String>)> = scrubbed().map(|name| (name, None)).collect();
+        variables.push(("RUST_BACKTRACE".to_owned(), Some("0".to_owned())));
+        variables.extend(call.env.iter().cloned());
+        let left = self.deadline.saturating_duration_since(clock::now());
+        let dir = call.dir.as_deref().unwrap_or(&self.workspace.root);
+        let job = Job {
+            argv: &call.argv,
+            dir,
+            env: &variables,
+            stdout: call.stdout.as_deref().unwrap_or(&log),
+            stderr: &log,
+            limit: step.limit.min(left),
+        };
+        let report = self.runner.run(&job, tick);
+        match report.ended {
+            Ended::Lost(why) => Err(RunError::Supervision { step: step.name.clone(), why }),
+            _ => Ok(report),
+        }
+    }
+
+    /// What failures of this step have in common; `logs` is the folder of its tests' logs.
+    pub(super) fn scene<'s>(&'s self, step: &'s PlannedStep, logs: &'s Utf8Path, step_log: &'s Utf8Path) -> Scene<'s> {
+        Scene {
+            tier: step.tier,
+            step: &step.name,
+            rules: &self.contract.categories,
+            root: &self.workspace.root,
+            run_dir: &self.dir.path,
+            logs,
+            step_log,
+        }
+    }
+
+    /// Where a command ended early by no fault of the code: what the step came to.
+    pub(super) fn cut_short(&self, step: &PlannedStep, ended: &Ended) -> Option<Done> {
+        let log = self.log(step);
+        let scene = self.scene(step, &self.dir.path, &log);
+        match ended {
+            Ended::TimedOut => {
+                let limit = humane(step.limit);
+                let failure =
+                    scene.step_failure(Category::timeout(), &format!("stopped at the step's time limit of {limit}"));
+                Some(Done { outcome: Some(Outcome::TimedOut), failures: vec![failure], ..Done::default() })
+            }
+            Ended::Stopped => Some(Done { outcome: Some(Outcome::Interrupted), ..Done::default() }),
+            Ended::NotStarted(why) => Some(Done::lacking(
+                scene.step_failure(Category::setup(), &format!("its command cannot be started: {why}")),
+            )),
+            Ended::Exited(_) | Ended::Signalled(_) | Ended::Lost(_) => None,
+        }
+    }
+
+    /// Tells that so many tests have ended.
+    pub(super) fn tell_tests(&self, step: &PlannedStep, (ended, failed): (u64, u64), of: u64) {
+        let of = (of > 0).then_some(of);
+        (self.tell)(Event::TestsEnded { tier: step.tier, step: step.name.clone(), ended, failed, of });
+    }
+
+    /// Whether another shard runs this step as a whole: those that can't be split go round the shards.
+    pub(super) fn is_elsewhere(&self, step: &PlannedStep) -> bool {
+        let splits = matches!(step.kind, Kind::Nextest { .. } | Kind::Proptest { .. });
+        let Some(shard) = self.plan.shard.filter(|_| !splits) else { return false };
+        let all = self.plan.rungs.iter().flat_map(|(_, steps)| steps);
+        let position = all.take_while(|other| other.name != step.name).count();
+        position % shard.count() != shard.position()
+    }
+
+    /// The step's record.
+    pub(super) fn record(&self, step: &PlannedStep, done: Done, ms: u64) -> StepRecord {
+        let outcome = done.outcome.unwrap_or(if done.failures.is_empty() { Outcome::Ok } else { Outcome::Failed });
+        StepRecord {
+            tier: step.tier,
+            name: step.name.clone(),
+            outcome,
+            ms,
+            counts: done.counts,
+            detail: done.detail,
+            notes: done.notes,
+            failures: done.failures,
+            log: Utf8PathBuf::from(format!("{}-{}.log", step.tier, step.name)),
+        }
+    }
+}
+
+fn scrubbed() -> impl Iterator<Item = String> {
+    env::vars().filter_map(|(name, _)| name.into_string().ok()).filter(|name| {
+        SCRUBBED.iter().any(|prefix| name.starts_with(prefix)) || SCRUBBED_NAMES.contains(&name.as_str())
+    })
+}
+
+/// A length of time as the contract would have it.
+pub(super) fn humane(duration: std::time::Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 60.0 { format!("{seconds:.0}s") } else { format!("{:.0}m", seconds / 60.0) }
+}
+
+/// `1 error`, `2 errors`.
+pub(super) fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}

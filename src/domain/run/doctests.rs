@@ -1,0 +1,287 @@
+//! Documentation examples, by `cargo test --doc` under the shim.
+//!
+//! Each example is a process of rustdoc's, whose own report is read: an example's output appears in it only below
+//! `failures:`, so that nothing that an example prints can stand for a result, and the exit status must agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::classify::Scene;
+use super::context::{Call, Context, Done, RunError, counted};
+use super::diagnostics::cargo_error;
+use super::runner_config;
+use super::shim::{Caller, Order};
+use crate::base::{Category, FailureId, FailureKind, panic_text};
+use crate::domain::ladder::PlannedStep;
+use crate::domain::record::{Counts, Failure, Outcome, Place, Replay, TestName, TestOutcome, TestRecord};
+use crate::ports::cargo::Workspace;
+use crate::ports::process::Wish;
+use crate::ports::supervisor::Ended;
+use crate::ports::{env, fs};
+
+/// The binary that the records name for examples.
+const BINARY: &str = "doc";
+
+/// Runs all examples of the libraries.
+pub(super) fn run(run: &Context<'_>, step: &PlannedStep) -> Result<Done, RunError> {
+    let packages: Vec<_> = run.packages().into_iter().filter(|package| Workspace::has_doctests(package)).collect();
+    if packages.is_empty() {
+        return Ok(Done::none("no library"));
+    }
+    let order = write_order(run, step)?;
+    let mut argv = run.cargo(&["test", "--doc", "--no-fail-fast"]);
+    argv.retain(|word| word != "--workspace");
+    if run.flags.packages.is_empty() {
+        argv.extend(packages.iter().flat_map(|package| ["-p".to_owned(), package.name.to_string()]));
+    }
+    argv.extend(runner_config::flag(run, &order)?);
+    let stdout = run.beside(step, "stdout");
+    let report = run.call(step, &Call { argv, stdout: Some(stdout.clone()), ..Call::default() }, &mut || Wish::GoOn)?;
+    let log = run.log(step);
+    let rustdoc = read(&stdout)?;
+    fs::each_line(&stdout, |line| {
+        let _ = fs::append_bytes(&log, format!("{line}\n").as_bytes());
+    })?;
+    fs::remove_file(&stdout)?;
+    if let Some(done) = run.cut_short(step, &report.ended) {
+        return Ok(done);
+    }
+    let scene = run.scene(step, &run.dir.path, &log);
+    Ok(judge(&scene, run, rustdoc, &report.ended))
+}
+
+fn write_order(run: &Context<'_>, step: &PlannedStep) -> Result<Utf8PathBuf, RunError> {
+    let path = run.beside(step, "order.json");
+    let order = Order {
+        caller: Caller::Doctest,
+        events: run.beside(step, "events.jsonl"),
+        logs: run.dir.path.clone(),
+        step_log: run.log(step),
+        test_timeout_ms: run.contract.run.test_timeout.duration().as_millis() as u64,
+        leaks: run.contract.run.leaks,
+        chain: runner_config::read(run)?.chain,
+        unharnessed: BTreeSet::new(),
+        binaries: BTreeMap::new(),
+        selection: None,
+        oom_kills: 0,
+    };
+    fs::replace(&path, serde_json::to_string(&order).unwrap_or_default().as_bytes())?;
+    Ok(path)
+}
+
+/// What rustdoc reports, of all packages together.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Rustdoc {
+    /// By example, `src/lib.rs - add (line 6)`: how it ended.
+    results: Vec<(String, TestOutcome)>,
+    /// The output of those that failed.
+    output: BTreeMap<String, String>,
+    announced: u64,
+}
+
+/// Where in rustdoc's report a line stands.
+enum At {
+    Outside,
+    Results,
+    Output(Option<String>),
+}
+
+/// The output that is kept of one example.
+const KEPT: usize = 16 << 10;
+
+fn read(stdout: &Utf8Path) -> fs::Result<Rustdoc> {
+    let mut rustdoc = Rustdoc::default();
+    let mut at = At::Outside;
+    fs::each_line(stdout, |line| at = step(&mut rustdoc, std::mem::replace(&mut at, At::Outside), line))?;
+    Ok(rustdoc)
+}
+
+fn step(rustdoc: &mut Rustdoc, at: At, line: &str) -> At {
+    let announced = line.strip_prefix("running ").and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok());
+    match at {
+        At::Outside => match announced {
+            Some(count) => {
+                rustdoc.announced += count;
+                At::Results
+            }
+            None => At::Outside,
+        },
+        At::Results if line == "failures:" => At::Output(None),
+        At::Results if line.starts_with("test result: ") => At::Outside,
+        At::Results => {
+            if let Some((name, outcome)) = line.strip_prefix("test ").and_then(result) {
+                rustdoc.results.push((name.to_owned(), outcome));
+            }
+            At::Results
+        }
+        At::Output(current) => {
+            let header = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----"));
+            if let Some(name) = header.filter(|name| rustdoc.results.iter().any(|(known, _)| known == name)) {
+                return At::Output(Some(name.to_owned()));
+            }
+            if line.starts_with("test result: FAILED. ") && current.is_none() {
+                return At::Outside;
+            }
+            // The second `failures:` block lists names only; the summary ends it.
+            if line == "failures:" {
+                return At::Output(None);
+            }
+            if let Some(name) = &current {
+                let text = rustdoc.output.entry(name.clone()).or_default();
+                if text.len() < KEPT {
+                    text.push_str(line);
+                    text.push('\n');
+                }
+            }
+            At::Output(current)
+        }
+    }
+}
+
+fn result(text: &str) -> Option<(&str, TestOutcome)> {
+    let (name, word) = text.rsplit_once(" ... ")?;
+    let outcome = match word.split([',', ' ']).next()? {
+        "ok" => TestOutcome::Passed,
+        "FAILED" => TestOutcome::Failed,
+        "ignored" => TestOutcome::Ignored,
+        _ => return None,
+    };
+    Some((name, outcome))
+}
+
+fn judge(scene: &Scene<'_>, run: &Context<'_>, rustdoc: Rustdoc, ended: &Ended) -> Done {
+    let count = |wanted: TestOutcome| rustdoc.results.iter().filter(|(_, outcome)| *outcome == wanted).count() as u64;
+    let counts = Counts {
+        passed: count(TestOutcome::Passed),
+        failed: count(TestOutcome::Failed),
+        skipped: count(TestOutcome::Ignored),
+    };
+    let mut failures: Vec<Failure> = Vec::new();
+    let mut ordinals: BTreeMap<String, usize> = BTreeMap::new();
+    for (name, outcome) in &rustdoc.results {
+        let item = Item::of(name);
+        let ordinal = ordinals.entry(item.stable.clone()).or_default();
+        if *outcome == TestOutcome::Failed {
+            let output = rustdoc.output.get(name).map_or("", String::as_str);
+            failures.push(failure(scene, run, name, &item, *ordinal, output));
+        }
+        *ordinal += 1;
+    }
+    let complete = rustdoc.announced == rustdoc.results.len() as u64;
+    if failures.is_empty() && (*ended != Ended::Exited(0) || !complete) {
+        let (category, text) = match cargo_error(scene.step_log) {
+            Some(error) if rustdoc.announced == 0 => (Category::build(), error),
+            _ => (Category::tamper(), "rustdoc's report and its exit status disagree".to_owned()),
+        };
+        failures.push(scene.step_failure(category, &text));
+    }
+    let detail = match (counts.failed, counts.ran()) {
+        (0, 0) => "no examples".to_owned(),
+        (0, ran) => counted(ran as usize, "example"),
+        (failed, ran) => format!("{failed} of {} failed", counted(ran as usize, "example")),
+    };
+    let nothing = counts.ran() == 0 && failures.is_empty();
+    let tests = rustdoc.results.into_iter().map(|(name, outcome)| TestRecord {
+        step: scene.step.to_owned(),
+        test: TestName { binary: BINARY.to_owned(), name },
+        outcome,
+        ms: 0,
+    });
+    Done {
+        outcome: nothing.then_some(Outcome::None),
+        counts: Some(counts),
+        detail,
+        failures,
+        tests: tests.collect(),
+        ..Done::default()
+    }
+}
+
+/// `src/lib.rs - path::item (line 6) - compile fail`, taken apart.
+struct Item {
+    file: Utf8PathBuf,
+    line: u32,
+    /// The name without its line, which moves.
+    stable: String,
+}
+
+impl Item {
+    fn of(name: &str) -> Item {
+        let (file, rest) = name.split_once(" - ").unwrap_or((name, ""));
+        let (item, after) = rest.split_once("(line ").unwrap_or((rest, ""));
+        let line = after.split(')').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+        Item { file: Utf8PathBuf::from(file), line, stable: format!("{file} - {}", item.trim_end()) }
+    }
+}
+
+fn failure(scene: &Scene<'_>, run: &Context<'_>, name: &str, item: &Item, ordinal: usize, output: &str) -> Failure {
+    let id = FailureId::new(FailureKind::Test, &[BINARY, &item.stable, &ordinal.to_string()]);
+    let panics = panic_text::panics(output);
+    let message = if let Some(panic) = panics.last() {
+        panic_text::headline(&panic.message)
+    } else if let Some(error) = output.lines().find(|line| line.starts_with("error")) {
+        format!("does not compile: {}", error.trim_start_matches("error: "))
+    } else if output.contains("(exit status: 124)") {
+        "stopped at the time limit of a test".to_owned()
+    } else {
+        output.lines().find(|line| !line.trim().is_empty()).unwrap_or("failed").to_owned()
+    };
+    let mut argv = vec![env::cargo(), "test".to_owned(), "--doc".to_owned()];
+    let holds = |package: &&cargo_metadata::Package| {
+        package.manifest_path.parent().is_some_and(|dir| run.workspace.root.join(&item.file).starts_with(dir))
+    };
+    let owner = run.packages().into_iter().filter(holds).max_by_key(|p| p.manifest_path.as_str().len());
+    argv.extend(owner.iter().flat_map(|package| ["-p".to_owned(), package.name.to_string()]));
+    argv.extend(["--", "--exact", name].map(str::to_owned));
+    Failure {
+        id,
+        category: Category::doctest(),
+        tier: scene.tier,
+        step: scene.step.to_owned(),
+        subject: Some(name.to_owned()),
+        message,
+        place: (item.line > 0).then(|| Place { file: item.file.clone(), line: item.line, column: None }),
+        test: Some(TestName { binary: BINARY.to_owned(), name: name.to_owned() }),
+        excerpt: output.chars().take(4096).collect(),
+        log: scene.in_run(scene.step_log),
+        replay: Replay { argv, ..Replay::default() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reported(text: &str) -> Rustdoc {
+        let mut rustdoc = Rustdoc::default();
+        let mut at = At::Outside;
+        for line in text.lines() {
+            at = step(&mut rustdoc, at, line);
+        }
+        rustdoc
+    }
+
+    #[test]
+    fn an_example_cannot_print_itself_a_result() {
+        let rustdoc = reported(
+            "\nrunning 2 tests\ntest src/lib.rs - a (line 3) ... FAILED\ntest src/lib.rs - b (line 6) - compile fail ... ok\n\n\
+             failures:\n\n---- src/lib.rs - a (line 3) stdout ----\nTest executable failed (exit status: 101).\n\nstdout:\n\
+             test src/lib.rs - a (line 3) ... ok\ntest result: ok. 1 passed\n\nfailures:\n    src/lib.rs - a (line 3)\n\n\
+             test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s\n",
+        );
+        let outcomes: Vec<TestOutcome> = rustdoc.results.iter().map(|(_, outcome)| *outcome).collect();
+        assert_eq!(outcomes, [TestOutcome::Failed, TestOutcome::Passed]);
+        assert_eq!(rustdoc.announced, 2);
+        assert!(rustdoc.output["src/lib.rs - a (line 3)"].contains("exit status: 101"));
+    }
+
+    #[test]
+    fn an_items_name_is_stable_when_its_line_moves() {
+        let item = Item::of("crates/a/src/lib.rs - m::f (line 12) - compile fail");
+        assert_eq!(
+            (item.file.as_str(), item.line, item.stable.as_str()),
+            ("crates/a/src/lib.rs", 12, "crates/a/src/lib.rs - m::f")
+        );
+    }
+}

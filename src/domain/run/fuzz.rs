@@ -1,0 +1,255 @@
+//! Fuzz targets: the corpora of cargo-fuzz and bolero are replayed, and in deep runs cargo-fuzz looks further.
+//!
+//! A cargo-fuzz target without instrumentation is an ordinary program that runs the files it is given, so replaying needs
+//! neither cargo-fuzz nor a nightly toolchain. Bolero's targets are tests and replay their corpus themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::classify::Scene;
+use super::context::{Call, Context, Done, RunError, counted};
+use super::diagnostics;
+use super::source_index::Role;
+use super::tests_step::{self, Suite};
+use crate::base::{Category, FailureId, FailureKind, TimeLimit, panic_text};
+use crate::domain::contract::Policy;
+use crate::domain::ladder::{PlannedStep, Selection};
+use crate::domain::record::{Failure, Place, Replay};
+use crate::ports::process::{Wish, capture};
+use crate::ports::supervisor::Ended;
+use crate::ports::{env, fs};
+
+/// File names on one command line stay well below the system's limit.
+const LONGEST_ARGUMENTS: usize = 64 << 10;
+
+/// Replays, and fuzzes for `time` a target where that is asked for.
+pub(super) fn run(
+    run: &Context<'_>,
+    step: &PlannedStep,
+    dir: Option<&Utf8Path>,
+    time: Option<TimeLimit>,
+) -> Result<Done, RunError> {
+    let dir = run.workspace.root.join(dir.unwrap_or(Utf8Path::new("fuzz")));
+    let mut done = match fs::size(&dir.join("Cargo.toml")) {
+        Some(_) => cargo_fuzz(run, step, &dir, time)?,
+        None => Done::none("no fuzz targets"),
+    };
+    if let Some(functions) = super::functions(run, Role::Fuzz).filter(|_| done.failures.is_empty()) {
+        let seed = ("BOLERO_RANDOM_SEED".to_owned(), Some(run.plan.seed.to_string()));
+        let selection = Selection { functions: Some(functions), ..Selection::default() };
+        let bolero = tests_step::run(run, step, Suite { filter: None, selection, env: vec![seed], sampled: false })?;
+        let detail =
+            [done.detail, bolero.detail].into_iter().filter(|text| !text.is_empty() && text != "no fuzz targets");
+        let detail = detail.collect::<Vec<_>>().join(", ");
+        done = Done { detail, notes: [done.notes, bolero.notes].concat(), ..bolero };
+    }
+    Ok(done)
+}
+
+/// One target of a cargo-fuzz folder.
+struct Target {
+    name: String,
+    program: String,
+    inputs: Vec<Utf8PathBuf>,
+}
+
+fn cargo_fuzz(
+    run: &Context<'_>,
+    step: &PlannedStep,
+    dir: &Utf8Path,
+    time: Option<TimeLimit>,
+) -> Result<Done, RunError> {
+    let (ended, programs, mut failures) = build(run, step, dir)?;
+    if let Some(done) = run.cut_short(step, &ended) {
+        return Ok(done);
+    }
+    if ended != Ended::Exited(0) {
+        return Ok(Done { detail: "does not build".to_owned(), failures, ..Done::default() });
+    }
+    let targets: Vec<Target> = programs
+        .into_iter()
+        .map(|(name, program)| {
+            let inputs =
+                ["corpus", "artifacts"].iter().flat_map(|folder| inputs(&dir.join(folder).join(&name))).collect();
+            Target { name, program, inputs }
+        })
+        .collect();
+    let mut done = Done::default();
+    let mut replayed = 0;
+    for target in &targets {
+        replayed += target.inputs.len();
+        failures.extend(replay(run, step, target)?);
+    }
+    if let Some(time) = time {
+        done.notes.extend(fuzz(run, step, dir, &targets, time, &mut failures)?);
+    }
+    if replayed == 0 && failures.is_empty() && time.is_none() {
+        return Ok(Done::none("no corpus"));
+    }
+    done.detail = format!("{} of {}", counted(replayed, "input"), counted(targets.len(), "target"));
+    done.failures = failures;
+    Ok(done)
+}
+
+fn inputs(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let names = fs::names(folder).unwrap_or_default();
+    names.into_iter().map(|name| folder.join(name)).filter(|path| fs::size(path).is_some()).collect()
+}
+
+fn build(
+    run: &Context<'_>,
+    step: &PlannedStep,
+    dir: &Utf8Path,
+) -> Result<(Ended, BTreeMap<String, String>, Vec<Failure>), RunError> {
+    let json = run.beside(step, "json");
+    let target_dir = run.output.root().join("fuzz-build");
+    let words = ["build", "--bins", "--message-format=json", "--manifest-path"].map(str::to_owned);
+    let mut argv: Vec<String> = [env::cargo()].into_iter().chain(words).collect();
+    argv.extend([dir.join("Cargo.toml").to_string(), "--target-dir".to_owned(), target_dir.to_string()]);
+    argv.extend(run.flags.offline.then(|| "--offline".to_owned()));
+    let call = Call { argv, dir: Some(dir.to_owned()), stdout: Some(json.clone()), ..Call::default() };
+    let report = run.call(step, &call, &mut || Wish::GoOn)?;
+    let log = run.log(step);
+    let scene = run.scene(step, &run.dir.path, &log);
+    let findings = diagnostics::read(&scene, &json, &[], Policy::Report)?;
+    fs::remove_file(&json)?;
+    let mut failures = super::static_checks::or_cargo_error(run, step, &report.ended, &findings);
+    failures.extend(findings.failures);
+    Ok((report.ended, findings.programs, failures))
+}
+
+/// Runs a target on its inputs; after one that fails, it goes on with the next.
+fn replay(run: &Context<'_>, step: &PlannedStep, target: &Target) -> Result<Vec<Failure>, RunError> {
+    let mut failures = Vec::new();
+    let mut rest: &[Utf8PathBuf] = &target.inputs;
+    let mut round = 0;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = rest.iter().take_while(|path| {
+            bytes += path.as_str().len() + 1;
+            bytes <= LONGEST_ARGUMENTS
+        });
+        let (chunk, after) = rest.split_at(fits.count().max(1));
+        let log = run.beside(step, &format!("{}.{round}.log", target.name));
+        round += 1;
+        let mut argv = vec![target.program.clone()];
+        argv.extend(limits(run));
+        argv.extend(chunk.iter().map(Utf8PathBuf::to_string));
+        let report = run.call(step, &call(run, argv, &log), &mut || Wish::GoOn)?;
+        if report.ended == Ended::Exited(0) {
+            rest = after;
+            continue;
+        }
+        let culprit = last_running(&log)?.and_then(|path| chunk.iter().position(|input| *input == path));
+        let scene = run.scene(step, &run.dir.path, &log);
+        let Some(at) = culprit else {
+            let text = format!("the fuzz target {} cannot replay its corpus: {:?}", target.name, report.ended);
+            failures.push(scene.step_failure(Category::fuzz(), &text));
+            break;
+        };
+        failures.push(failure(run, &scene, target, &chunk[at], &log));
+        rest = &rest[at + 1..];
+    }
+    Ok(failures)
+}
+
+fn limits(run: &Context<'_>) -> [String; 3] {
+    let seconds = run.contract.run.test_timeout.duration().as_secs().max(1);
+    let artifacts = run.dir.path.join("artifacts");
+    [format!("-timeout={seconds}"), "-rss_limit_mb=2048".to_owned(), format!("-artifact_prefix={artifacts}/")]
+}
+
+fn call(run: &Context<'_>, argv: Vec<String>, log: &Utf8Path) -> Call {
+    Call { argv, dir: Some(run.dir.path.clone()), log: Some(log.to_owned()), ..Call::default() }
+}
+
+/// The input that was being run when the target ended.
+fn last_running(log: &Utf8Path) -> fs::Result<Option<Utf8PathBuf>> {
+    let mut last = None;
+    fs::each_line(log, |line| {
+        if let Some(path) = line.strip_prefix("Running: ") {
+            last = Some(Utf8PathBuf::from(path));
+        }
+    })?;
+    Ok(last)
+}
+
+fn failure(run: &Context<'_>, scene: &Scene<'_>, target: &Target, input: &Utf8Path, log: &Utf8Path) -> Failure {
+    let (head, _, tail) = fs::head_and_tail(log, 64 << 10).unwrap_or_default();
+    let output = head + &tail;
+    let panics = panic_text::panics(&output);
+    let panic = panics.last();
+    let relative = input.strip_prefix(&run.workspace.root).unwrap_or(input);
+    let error =
+        || output.lines().find(|line| line.contains("ERROR: libFuzzer: ")).and_then(|l| l.split("libFuzzer: ").nth(1));
+    let cause = panic.map(|panic| panic_text::headline(&panic.message)).or_else(|| error().map(str::to_owned));
+    let argv = vec![target.program.clone(), input.to_string()];
+    Failure {
+        id: FailureId::new(FailureKind::Fuzz, &[&target.name, relative.as_str()]),
+        category: Category::fuzz(),
+        tier: scene.tier,
+        step: scene.step.to_owned(),
+        subject: Some(target.name.clone()),
+        message: format!("{} on {relative}", cause.unwrap_or_else(|| "it ends badly".to_owned())),
+        place: panic.map(|panic| Place {
+            file: panic.file.clone().into(),
+            line: panic.line,
+            column: Some(panic.column),
+        }),
+        test: None,
+        excerpt: output.chars().take(4096).collect(),
+        log: scene.in_run(log),
+        replay: Replay { argv, ..Replay::default() },
+    }
+}
+
+/// Looks for new inputs with cargo-fuzz; what can't be done is a note.
+fn fuzz(
+    run: &Context<'_>,
+    step: &PlannedStep,
+    dir: &Utf8Path,
+    targets: &[Target],
+    time: TimeLimit,
+    failures: &mut Vec<Failure>,
+) -> Result<Vec<String>, RunError> {
+    let nightly = |words: &[&str]| -> Vec<String> {
+        ["rustup", "run", "nightly", "cargo"].iter().chain(words).map(|word| (*word).to_owned()).collect()
+    };
+    let is_there = capture(&nightly(&["fuzz", "--version"])).is_ok_and(|output| output.success);
+    if !is_there {
+        let how = "cargo install cargo-fuzz --locked; rustup toolchain install nightly";
+        return Ok(vec![format!("corpora were replayed, but nothing was fuzzed: {how}")]);
+    }
+    let known: BTreeSet<_> = failures.iter().filter_map(|failure| failure.subject.clone()).collect();
+    for target in targets.iter().filter(|target| !known.contains(&target.name)) {
+        let log = run.beside(step, &format!("{}.fuzz.log", target.name));
+        let found = run.beside(step, &format!("{}.found", target.name));
+        let artifacts = run.beside(step, &format!("{}.artifacts", target.name));
+        fs::create_dir(&found)?;
+        fs::create_dir(&artifacts)?;
+        let mut argv = nightly(&["fuzz", "run", "--fuzz-dir", dir.as_str(), &target.name, found.as_str()]);
+        let corpus = dir.join("corpus").join(&target.name);
+        argv.extend(corpus.is_dir().then(|| corpus.to_string()));
+        let [timeout, memory, _] = limits(run);
+        let seed = run.plan.seed.number() as u32;
+        argv.extend(["--".to_owned(), format!("-seed={seed}"), timeout, memory]);
+        argv.push(format!("-max_total_time={}", time.duration().as_secs().max(1)));
+        argv.push(format!("-artifact_prefix={artifacts}/"));
+        let mut call = call(run, argv, &log);
+        call.env = ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN"].map(|name| (name.to_owned(), None)).to_vec();
+        let report = run.call(step, &call, &mut || Wish::GoOn)?;
+        if report.ended == Ended::Exited(0) {
+            continue;
+        }
+        let scene = run.scene(step, &run.dir.path, &log);
+        match inputs(&artifacts).first() {
+            Some(input) => failures.push(failure(run, &scene, target, input, &log)),
+            None => {
+                let text = format!("cargo fuzz ended with {:?} on {}", report.ended, target.name);
+                failures.push(scene.step_failure(Category::fuzz(), &text));
+            }
+        }
+    }
+    Ok(Vec::new())
+}

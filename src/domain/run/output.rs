@@ -1,0 +1,152 @@
+//! The folder `target/harness`: the runs, the failures that are still open, the recorded times.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::base::{ExitCode, Explain, FailureId};
+use crate::domain::record::{Failure, FailureRecord, RunId, RunRecord, TestRecord};
+use crate::ports::{clock, fs};
+
+/// What may go wrong with the harness's own files.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OutputError {
+    #[error(transparent)]
+    Fs(#[from] fs::FsError),
+    #[error("{path} cannot be read: {source}")]
+    Unreadable { path: Utf8PathBuf, source: serde_json::Error },
+}
+
+impl Explain for OutputError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            OutputError::Fs(error) => error.exit_code(),
+            OutputError::Unreadable { .. } => ExitCode::Usage,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            OutputError::Fs(error) => error.hint(),
+            OutputError::Unreadable { .. } => Some("remove the file; it is written anew by the next run".to_owned()),
+        }
+    }
+}
+
+/// The folder of all runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Output {
+    root: Utf8PathBuf,
+}
+
+/// One run's folder. Others leave it alone as long as this lives.
+#[derive(Debug)]
+pub(crate) struct RunDir {
+    pub(crate) id: RunId,
+    pub(crate) path: Utf8PathBuf,
+    _lock: File,
+}
+
+impl Output {
+    /// Below the workspace's target folder.
+    pub(crate) fn new(root: Utf8PathBuf) -> Output {
+        Output { root }
+    }
+
+    /// The folder itself.
+    pub(crate) fn root(&self) -> &Utf8Path {
+        &self.root
+    }
+
+    /// Makes the folder of a new run, and removes the oldest ones that are neither under way nor named by an open failure.
+    pub(crate) fn begin(&self, keep: u32) -> Result<RunDir, OutputError> {
+        let id = RunId(format!("{}-{}", clock::timestamp(), std::process::id()));
+        let path = self.root.join("runs").join(&id.0);
+        fs::create_dir(&path)?;
+        fs::create_dir(&self.root.join("failures"))?;
+        fs::create_dir(&self.root.join("history"))?;
+        self.ignore()?;
+        let lock = fs::create(&path.join(".lock"))?;
+        // A lock that can't be had (some network file systems) only means that rotation may not see this run.
+        let _ = lock.lock();
+        self.rotate(keep)?;
+        Ok(RunDir { id, path, _lock: lock })
+    }
+
+    /// Keeps the whole folder out of version control where `target` isn't ignored.
+    fn ignore(&self) -> Result<(), OutputError> {
+        let path = self.root.join(".gitignore");
+        if fs::size(&path).is_none() {
+            fs::replace(&path, b"*\n")?;
+        }
+        Ok(())
+    }
+
+    fn rotate(&self, keep: u32) -> Result<(), OutputError> {
+        let runs = fs::names(&self.root.join("runs"))?;
+        let open: BTreeSet<String> = self.failures()?.into_iter().map(|record| record.run.0).collect();
+        let surplus = runs.len().saturating_sub(keep.max(1) as usize);
+        for run in runs.iter().take(surplus).filter(|run| !open.contains(*run)) {
+            let folder = self.root.join("runs").join(run);
+            let idle = match fs::open(&folder.join(".lock")) {
+                Ok(lock) => lock.try_lock().is_ok(),
+                Err(_) => true,
+            };
+            if idle {
+                fs::remove_dir(&folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The failures that are still open. A file that isn't whole or isn't ours is passed over.
+    pub(crate) fn failures(&self) -> Result<Vec<FailureRecord>, OutputError> {
+        let folder = self.root.join("failures");
+        let mut records = Vec::new();
+        for name in fs::names(&folder)?.into_iter().filter(|name| name.ends_with(".json")) {
+            if let Ok(Some(text)) = fs::read_text_if_present(&folder.join(name))
+                && let Ok(record) = serde_json::from_str(&text)
+            {
+                records.push(record);
+            }
+        }
+        Ok(records)
+    }
+
+    /// Writes a finished run: its tests, its failures, what it has closed, `run.json`, and last the link to it.
+    pub(crate) fn finish(
+        &self,
+        dir: &RunDir,
+        run: &RunRecord,
+        tests: &[TestRecord],
+        closed: &BTreeSet<FailureId>,
+    ) -> Result<(), OutputError> {
+        let lines: Vec<String> = tests.iter().map(|test| json(test)).collect();
+        fs::replace(&dir.path.join("tests.jsonl"), (lines.join("\n") + "\n").as_bytes())?;
+        for failure in run.failures() {
+            self.open(run, failure)?;
+        }
+        for id in closed {
+            fs::remove_file(&self.failure_path(id))?;
+        }
+        let path = dir.path.join("run.json");
+        fs::replace(&path, serde_json::to_string_pretty(run).unwrap_or_default().as_bytes())?;
+        fs::replace_symlink(&self.root.join("latest"), &Utf8Path::new("runs").join(&run.id.0))?;
+        Ok(())
+    }
+
+    fn open(&self, run: &RunRecord, failure: &Failure) -> Result<(), OutputError> {
+        let record = FailureRecord::new(run.id.clone(), run.seed, failure.clone());
+        let text = serde_json::to_string_pretty(&record).unwrap_or_default();
+        Ok(fs::replace(&self.failure_path(&failure.id), text.as_bytes())?)
+    }
+
+    fn failure_path(&self, id: &FailureId) -> Utf8PathBuf {
+        self.root.join("failures").join(format!("{id}.json"))
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

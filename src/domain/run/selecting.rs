@@ -1,0 +1,129 @@
+//! Which tests of a suite run: all, a shard, or a sample that fits the budget.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::affected;
+use super::context::{Context, RunError, counted};
+use super::history::History;
+use super::judge::{Evidence, Judgement};
+use super::tests_step::Suite;
+use crate::base::{Digest, Percent};
+use crate::domain::contract::Sample;
+use crate::domain::ladder::{PlannedStep, SampleOrder, Selection, balance, share_for};
+use crate::domain::record::TestName;
+
+/// What to run, and why.
+#[derive(Debug, Default)]
+pub(super) struct Choice {
+    pub(super) selection: Selection,
+    /// Nothing is known of the tests' times: stop after so long and choose a sample then.
+    pub(super) first_pass: Option<Duration>,
+    /// What all shards must have in common: the tests, their times, the seed.
+    pub(super) suite: Option<Digest>,
+}
+
+impl Choice {
+    /// The sample's share, where it is one. What failed or changed may make it the whole all the same.
+    pub(super) fn share(&self) -> Option<Percent> {
+        self.selection.sample.map(|order| order.share)
+    }
+
+    /// What the reader must know of what was left out.
+    pub(super) fn note(&self, judgement: &Judgement) -> Option<String> {
+        let share = self.share().filter(|_| judgement.left_out > 0)?;
+        let ran = counted(judgement.counts.ran() as usize, "test");
+        Some(format!("a sample of {share} ran: {ran}; {} left out", judgement.left_out))
+    }
+}
+
+/// Chooses. `list` asks the binaries for their tests; it is only called where the choice needs them.
+pub(super) fn choose(
+    run: &Context<'_>,
+    step: &PlannedStep,
+    suite: &Suite,
+    list: impl Fn(&Selection) -> Result<BTreeSet<TestName>, RunError>,
+) -> Result<Choice, RunError> {
+    let mut choice = Choice { selection: suite.selection.clone(), ..Choice::default() };
+    if let Some(shard) = run.plan.shard {
+        let history = History::load(run.output);
+        let all = list(&suite.selection)?.into_iter().filter(|test| suite.selection.takes(test));
+        let timed: Vec<(TestName, Option<u64>)> = all.map(|test| (test.clone(), history.ms(&test))).collect();
+        choice.suite = Some(digest(run, step, &timed));
+        choice.selection.only = Some(balance(&timed, shard, run.plan.seed));
+    }
+    if !suite.sampled {
+        return Ok(choice);
+    }
+    match (run.plan.sample, run.plan.budget) {
+        (Sample::Off, _) | (Sample::Auto, None) => {}
+        (Sample::Share(share), _) => sample(run, &mut choice.selection, share),
+        (Sample::Auto, Some(budget)) => {
+            let history = History::load(run.output);
+            match history.expected_ms(&step.name) {
+                None => choice.first_pass = Some(budget.duration() / 2),
+                Some(total) => {
+                    let share = chosen_before(run, step, &history, total)
+                        .or_else(|| share_for(total / threads(), budget.duration().as_millis() as u64));
+                    if let Some(share) = share {
+                        History::keep_share(run.output, &key(run, step), share)?;
+                        sample(run, &mut choice.selection, share);
+                    }
+                }
+            }
+        }
+    }
+    Ok(choice)
+}
+
+/// The sample after a first pass that took too long.
+pub(super) fn after_first_pass(
+    run: &Context<'_>,
+    step: &PlannedStep,
+    choice: &Choice,
+    evidence: &Evidence,
+    started: Instant,
+) -> Result<Option<Choice>, RunError> {
+    let Some(budget) = run.plan.budget else { return Ok(None) };
+    let elapsed = started.elapsed().as_millis() as u64;
+    let expected = evidence.expected_ms(elapsed);
+    let share = share_for(expected / threads(), budget.duration().as_millis() as u64 / 2);
+    let share = share.or_else(|| "50%".parse().ok()).unwrap_or(Percent::WHOLE);
+    History::keep_share(run.output, &key(run, step), share)?;
+    let mut selection = choice.selection.clone();
+    sample(run, &mut selection, share);
+    Ok(Some(Choice { selection, first_pass: None, suite: choice.suite.clone() }))
+}
+
+/// A share that was chosen before stays as long as it is about right, so that the same tree keeps its sample.
+fn chosen_before(run: &Context<'_>, step: &PlannedStep, history: &History, total_ms: u64) -> Option<Percent> {
+    let share = history.share(&key(run, step))?;
+    let budget = run.plan.budget?.duration().as_millis() as f64;
+    let expected = share.fraction() * (total_ms / threads()) as f64;
+    (budget * 0.2..budget * 1.2).contains(&expected).then_some(share)
+}
+
+fn key(run: &Context<'_>, step: &PlannedStep) -> String {
+    let budget = run.plan.budget.map_or(String::new(), |budget| budget.to_string());
+    format!("{} {} {budget}", step.name, run.plan.seed)
+}
+
+/// Narrows a selection to a share; what failed last time and what a change touches stays in.
+fn sample(run: &Context<'_>, selection: &mut Selection, share: Percent) {
+    if share == Percent::WHOLE {
+        return;
+    }
+    selection.sample = Some(SampleOrder { seed: run.plan.seed, share });
+    selection.always = run.output.failures().unwrap_or_default().into_iter().filter_map(|r| r.failure.test).collect();
+    selection.always_under = affected::affected(run.workspace);
+}
+
+fn threads() -> u64 {
+    std::thread::available_parallelism().map_or(1, |n| n.get() as u64)
+}
+
+fn digest(run: &Context<'_>, step: &PlannedStep, timed: &[(TestName, Option<u64>)]) -> Digest {
+    let seed = run.plan.seed.to_string();
+    let tests = serde_json::to_string(timed).unwrap_or_default();
+    Digest::of_fields([step.name.as_bytes(), seed.as_bytes(), tests.as_bytes()])
+}

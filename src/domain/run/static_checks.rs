@@ -1,0 +1,205 @@
+//! Tier 0: rustfmt, `cargo check`, clippy.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use cargo_metadata::Package;
+
+use super::context::{Call, Context, Done, RunError, counted};
+use super::diagnostics::{self, Findings};
+use crate::base::{Category, FailureId, FailureKind};
+use crate::domain::contract::Policy;
+use crate::domain::ladder::PlannedStep;
+use crate::domain::record::{Failure, Place, Replay};
+use crate::ports::process::{Wish, capture};
+use crate::ports::supervisor::Ended;
+use crate::ports::{env, fs};
+
+/// `cargo clippy`, or `cargo check` with one notice where clippy isn't installed.
+pub(super) fn clippy(run: &Context<'_>, step: &PlannedStep, warnings: Policy) -> Result<Done, RunError> {
+    let done = compile(run, step, &["clippy", "--all-targets"], warnings)?;
+    if !done.failures.iter().any(|failure| failure.category == Category::setup()) || is_installed("clippy") {
+        return Ok(done);
+    }
+    let mut done = compile(run, step, &["check", "--all-targets"], warnings)?;
+    done.notes.push("clippy is not installed, so cargo check ran instead: rustup component add clippy".to_owned());
+    Ok(done)
+}
+
+/// `cargo check`.
+pub(super) fn check(run: &Context<'_>, step: &PlannedStep, warnings: Policy) -> Result<Done, RunError> {
+    compile(run, step, &["check", "--all-targets"], warnings)
+}
+
+/// Builds with JSON messages and turns them into failures.
+fn compile(run: &Context<'_>, step: &PlannedStep, verb: &[&str], warnings: Policy) -> Result<Done, RunError> {
+    let (ended, findings) = build(run, step, verb, warnings)?;
+    if let Some(done) = run.cut_short(step, &ended) {
+        return Ok(done);
+    }
+    let reported = warnings == Policy::Report && findings.warnings > 0;
+    let mut parts = Vec::new();
+    if findings.errors > 0 {
+        parts.push(counted(findings.errors, "error"));
+    }
+    if findings.warnings > 0 {
+        parts.push(counted(findings.warnings, "warning") + if reported { " (reported only)" } else { "" });
+    }
+    let failures = or_cargo_error(run, step, &ended, &findings);
+    let failures = if findings.failures.is_empty() { failures } else { findings.failures };
+    Ok(Done { detail: parts.join(", "), failures, ..Done::default() })
+}
+
+/// Runs a building cargo command; its compiler messages are read, its own words go to the step's log.
+pub(super) fn build(
+    run: &Context<'_>,
+    step: &PlannedStep,
+    verb: &[&str],
+    warnings: Policy,
+) -> Result<(Ended, Findings), RunError> {
+    let mut argv = run.cargo(verb);
+    argv.push("--message-format=json".to_owned());
+    let json = run.beside(step, "json");
+    let call = Call { argv, stdout: Some(json.clone()), ..Call::default() };
+    let report = run.call(step, &call, &mut || Wish::GoOn)?;
+    let log = run.log(step);
+    let scene = run.scene(step, &run.dir.path, &log);
+    let findings = match fs::size(&json) {
+        Some(_) => diagnostics::read(&scene, &json, &run.workspace.packages, warnings)?,
+        None => Findings::default(),
+    };
+    fs::remove_file(&json)?;
+    Ok((report.ended, findings))
+}
+
+/// Cargo failed without a compiler message: a build script, a dependency, the network, a missing subcommand.
+pub(super) fn or_cargo_error(
+    run: &Context<'_>,
+    step: &PlannedStep,
+    ended: &Ended,
+    findings: &Findings,
+) -> Vec<Failure> {
+    if *ended == Ended::Exited(0) || findings.errors > 0 {
+        return Vec::new();
+    }
+    let log = run.log(step);
+    let text = diagnostics::cargo_error(&log).unwrap_or_else(|| format!("cargo ended with {ended:?}"));
+    let category = if findings.spoke { Category::build() } else { Category::setup() };
+    vec![run.scene(step, &run.dir.path, &log).step_failure(category, &text)]
+}
+
+fn is_installed(subcommand: &str) -> bool {
+    capture(&[env::cargo(), subcommand.to_owned(), "--version".to_owned()]).is_ok_and(|output| output.success)
+}
+
+/// `cargo fmt --check`, one failure a file.
+pub(super) fn rustfmt(run: &Context<'_>, step: &PlannedStep) -> Result<Done, RunError> {
+    let mut argv = vec![env::cargo(), "fmt".to_owned()];
+    argv.extend(["--manifest-path".to_owned(), run.workspace.root.join("Cargo.toml").to_string()]);
+    let sources = |package: &&&Package| !package.targets.is_empty();
+    argv.extend(run.packages().iter().filter(sources).flat_map(|package| ["-p".to_owned(), package.name.to_string()]));
+    argv.extend(["--", "--check", "--color=never"].map(str::to_owned));
+    let report = run.call(step, &Call { argv, ..Call::default() }, &mut || Wish::GoOn)?;
+    if let Some(done) = run.cut_short(step, &report.ended) {
+        return Ok(done);
+    }
+    if report.ended == Ended::Exited(0) {
+        return Ok(Done::default());
+    }
+    let log = run.log(step);
+    let scene = run.scene(step, &run.dir.path, &log);
+    let files = unformatted(&log, &run.workspace.root)?;
+    let mut failures: Vec<Failure> = files
+        .into_iter()
+        .map(|(file, (line, places))| Failure {
+            id: FailureId::new(FailureKind::Compile, &["FMT", file.as_str()]),
+            category: Category::fmt(),
+            tier: step.tier,
+            step: step.name.clone(),
+            subject: None,
+            message: format!("rustfmt would change {}", counted(places, "place")),
+            place: Some(Place { file, line, column: None }),
+            test: None,
+            excerpt: String::new(),
+            log: scene.in_run(&log),
+            replay: Replay::default(),
+        })
+        .collect();
+    let count = failures.len();
+    failures.extend(unparsed(&scene, &log)?);
+    if failures.is_empty() {
+        let missing = !is_installed("fmt");
+        let text = if missing {
+            "rustfmt is not installed: rustup component add rustfmt".to_owned()
+        } else {
+            diagnostics::cargo_error(&log).unwrap_or_else(|| format!("cargo fmt ended with {:?}", report.ended))
+        };
+        return Ok(Done::lacking(scene.step_failure(Category::setup(), &text)));
+    }
+    Ok(Done { detail: counted(count, "file"), failures, ..Done::default() })
+}
+
+/// `Diff in FILE:LINE:` for each place; by file: the first line and the number of places.
+fn unformatted(log: &Utf8Path, root: &Utf8Path) -> fs::Result<BTreeMap<Utf8PathBuf, (u32, usize)>> {
+    let mut files: BTreeMap<Utf8PathBuf, (u32, usize)> = BTreeMap::new();
+    fs::each_line(log, |text| {
+        let Some((file, line)) = text.strip_prefix("Diff in ").and_then(diff_header) else { return };
+        let path = Utf8Path::new(file);
+        let relative = path.strip_prefix(root).unwrap_or(path).to_owned();
+        let entry = files.entry(relative).or_insert((line, 0));
+        *entry = (entry.0.min(line), entry.1 + 1);
+    })?;
+    Ok(files)
+}
+
+/// `FILE:LINE:`, or `FILE at line LINE:` of older versions.
+fn diff_header(text: &str) -> Option<(&str, u32)> {
+    let text = text.strip_suffix(':')?;
+    let (file, line) = text.rsplit_once(" at line ").or_else(|| text.rsplit_once(':'))?;
+    Some((file, line.parse().ok()?))
+}
+
+/// What rustfmt can't parse it reports as the compiler does: `error: MESSAGE`, then ` --> FILE:LINE:COLUMN`.
+fn unparsed(scene: &super::classify::Scene<'_>, log: &Utf8Path) -> fs::Result<Vec<Failure>> {
+    let mut failures = Vec::new();
+    let mut message = None;
+    fs::each_line(log, |text| {
+        if let Some(error) = text.strip_prefix("error: ") {
+            message = Some(error.to_owned());
+        } else if let Some(at) = text.trim_start().strip_prefix("--> ")
+            && let Some(error) = message.take()
+        {
+            let mut parts = at.rsplitn(3, ':');
+            let column = parts.next().and_then(|n| n.parse().ok());
+            let line = parts.next().and_then(|n| n.parse().ok()).unwrap_or(0);
+            let path = Utf8Path::new(parts.next().unwrap_or(at));
+            let file = path.strip_prefix(scene.root).unwrap_or(path).to_owned();
+            failures.push(Failure {
+                id: FailureId::new(FailureKind::Compile, &[]),
+                category: Category::rustc(),
+                tier: scene.tier,
+                step: scene.step.to_owned(),
+                subject: None,
+                message: error,
+                place: Some(Place { file, line, column }),
+                test: None,
+                excerpt: String::new(),
+                log: scene.in_run(log),
+                replay: Replay::default(),
+            });
+        }
+    })?;
+    Ok(diagnostics::with_ids(failures))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_a_diff_header_are_read() {
+        assert_eq!(diff_header("/w/src/lib.rs:12:"), Some(("/w/src/lib.rs", 12)));
+        assert_eq!(diff_header("/w/src/lib.rs at line 12:"), Some(("/w/src/lib.rs", 12)));
+        assert_eq!(diff_header("the middle of a sentence"), None);
+    }
+}
