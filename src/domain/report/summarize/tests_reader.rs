@@ -140,9 +140,11 @@ impl TestsReader {
             self.name_binary(&running);
             return true;
         }
-        if let Some(package) = line.trim_start().strip_prefix("Doc-tests ") {
+        if line.trim_start().starts_with("Doc-tests ") {
             self.start_binary(findings);
-            (self.binary, self.doctests) = (format!("{}::doc", package.trim()), true);
+            // A run names the examples of all packages so.
+            self.binary = "doc".to_owned();
+            self.doctests = true;
             return true;
         }
         if line.strip_prefix("running ").is_some_and(|rest| rest.ends_with(" test") || rest.ends_with(" tests")) {
