@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::explain::{End, FailedTest};
+use super::explain::{End, Example, FailedTest};
 use super::findings::Findings;
 use super::nextest::{Status, summary};
 use crate::base::panic_text::{headline, is_assertion, panics};
@@ -24,6 +24,8 @@ pub(super) struct TestsReader {
     /// The crate whose tests came last: integration tests are named after it.
     package: String,
     doctests: bool,
+    /// The lines of the examples of each item.
+    examples: BTreeMap<String, BTreeSet<u32>>,
     /// Between `running N tests` and `test result:`.
     running: bool,
     /// Tests of this binary that were called failed and not explained yet.
@@ -161,6 +163,13 @@ impl TestsReader {
             self.running = false;
             return false;
         }
+        if self.doctests
+            && let Some((name, _)) = line.strip_prefix("test ").and_then(|rest| rest.rsplit_once(" ... "))
+            && self.examples.len() < WAITING
+        {
+            let example = Example::of(name);
+            self.examples.entry(capped(&example.lasting_name(), NAME_BYTES)).or_default().insert(example.line);
+        }
         if let Some(name) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED"))
             && self.waiting.len() < WAITING
         {
@@ -197,6 +206,7 @@ impl TestsReader {
         self.report_loose(findings);
         self.running = false;
         self.doctests = false;
+        self.examples.clear();
     }
 
     fn name_binary(&mut self, running: &Running<'_>) {
@@ -220,8 +230,7 @@ impl TestsReader {
     fn close_section(&mut self, findings: &mut Findings) {
         let Some(section) = self.section.take() else { return };
         let Some(status) = &section.status else {
-            let end = if self.doctests { End::Doctest } else { End::Failed };
-            findings.add(section.explained(end));
+            findings.add(section.explained(self.end_of(&section.name)));
             return;
         };
         let Some(nextest) = &mut self.nextest else { return };
@@ -255,10 +264,20 @@ impl TestsReader {
                 let place = format!("{}:{}:{}", panic.file, panic.line, panic.column);
                 format!("thread '{name}' panicked at {place}:\n{}\n", panic.message)
             });
-            let end = if self.doctests { End::Doctest } else { End::Failed };
+            let end = self.end_of(&name);
             let test = FailedTest { binary: &self.binary, name: &name, end, output: &output };
             findings.add(test.explained());
         }
+    }
+
+    /// How a test of libtest failed; an example is named as the n-th of its item.
+    fn end_of(&self, name: &str) -> End<'static> {
+        if !self.doctests {
+            return End::Failed;
+        }
+        let example = Example::of(name);
+        let lines = self.examples.get(&example.lasting_name());
+        End::Doctest(lines.map_or(0, |lines| lines.range(..example.line).count()))
     }
 
     fn report_loose(&mut self, findings: &mut Findings) {
