@@ -82,7 +82,11 @@ fn hidden(args: &[OsString]) -> Option<u8> {
     let rest = || args[2..].iter().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<String>>();
     match verb {
         supervisor::VERB => Some(supervisor::main(rest().first()?).code()),
-        shim::VERB => Some(shim::main(&rest())),
+        shim::VERB => {
+            let answer = shim::main(&rest());
+            answer.note.iter().for_each(|note| ui::note(note));
+            Some(answer.code)
+        }
         _ => None,
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Counts, Failure, Outcome, StepRecord};
@@ -137,6 +138,8 @@ pub(crate) struct SuiteFacts {
 pub(crate) struct RunRecord {
     pub(crate) version: u32,
     pub(crate) id: RunId,
+    /// The link to the last run's folder, as the user would name it: relative to the workspace's root if it lies within.
+    pub(crate) latest: Utf8PathBuf,
     /// The verb and flags that asked for it.
     pub(crate) asked: String,
     pub(crate) mode: Mode,

@@ -65,6 +65,7 @@ pub(super) fn green() -> RunRecord {
         stopped_at: None,
         ms: 1_234,
         sample: None,
+        latest: "target/harness/latest".into(),
         shard: None,
         plan: None,
         suites: Default::default(),

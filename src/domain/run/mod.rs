@@ -70,6 +70,7 @@ pub(crate) fn carry_out(
     let record = RunRecord {
         version: RunRecord::VERSION,
         id: run.dir.id.clone(),
+        latest: run.output.latest(&run.workspace.root),
         asked,
         mode: run.plan.mode,
         tiers: run.plan.tiers.clone(),

@@ -55,6 +55,12 @@ impl Output {
         &self.root
     }
 
+    /// The link to the last run's folder, relative to `root` if it lies within.
+    pub(crate) fn latest(&self, root: &Utf8Path) -> Utf8PathBuf {
+        let link = self.root.join("latest");
+        link.strip_prefix(root).map(Utf8Path::to_owned).unwrap_or(link)
+    }
+
     /// Makes the folder of a new run, and removes the oldest ones that are neither under way nor named by an open failure.
     pub(crate) fn begin(&self, keep: u32) -> Result<RunDir, OutputError> {
         let id = RunId(format!("{}-{}", clock::timestamp(), std::process::id()));
