@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up is a failure of that test")]
 
+mod fixtures;
 mod layers;
 mod show;
 mod summarize;

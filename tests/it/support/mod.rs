@@ -2,6 +2,12 @@
 
 #![expect(clippy::disallowed_methods, reason = "the tests stand outside of the doors that they test")]
 
+mod facts;
+mod tools;
+
+pub(crate) use facts::{Facts, Failed};
+pub(crate) use tools::Runner;
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
@@ -123,6 +129,12 @@ impl Repo {
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
+}
+
+/// Says that part of a test can't be done on this machine; `--nocapture` and a failure show it.
+#[expect(clippy::print_stderr, reason = "a test speaks to whoever runs it")]
+pub(crate) fn skipped(what: &str) {
+    eprintln!("SKIPPED {what}");
 }
 
 /// The text of any file.
