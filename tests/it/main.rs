@@ -4,6 +4,7 @@
 
 mod fixtures;
 mod layers;
+mod planting;
 mod show;
 mod summarize;
 mod support;

@@ -139,15 +139,24 @@ pub(super) fn rustfmt(run: &Context<'_>, step: &PlannedStep) -> Result<Done, Run
     Ok(Done { detail: counted(count, "file"), failures, ..Done::default() })
 }
 
-/// `Diff in FILE:LINE:` for each place; by file: the first line and the number of places.
+/// `Diff in FILE:LINE:` for each place, then its lines behind a blank, `-` or `+`; by file: the first line that would change
+/// and the number of places.
 fn unformatted(log: &Utf8Path, root: &Utf8Path) -> fs::Result<BTreeMap<Utf8PathBuf, (u32, usize)>> {
     let mut files: BTreeMap<Utf8PathBuf, (u32, usize)> = BTreeMap::new();
+    // The file whose first place is being read: unchanged lines come before the changed ones.
+    let mut first: Option<Utf8PathBuf> = None;
     fs::each_line(log, |text| {
-        let Some((file, line)) = text.strip_prefix("Diff in ").and_then(diff_header) else { return };
-        let path = Utf8Path::new(file);
-        let relative = path.strip_prefix(root).unwrap_or(path).to_owned();
-        let entry = files.entry(relative).or_insert((line, 0));
-        *entry = (entry.0.min(line), entry.1 + 1);
+        if let Some((file, line)) = text.strip_prefix("Diff in ").and_then(diff_header) {
+            let path = Utf8Path::new(file);
+            let relative = path.strip_prefix(root).unwrap_or(path).to_owned();
+            let entry = files.entry(relative.clone()).or_insert((line, 0));
+            entry.1 += 1;
+            first = (entry.1 == 1).then_some(relative);
+        } else if !text.starts_with(' ') {
+            first = None;
+        } else if let Some(entry) = first.as_ref().and_then(|file| files.get_mut(file)) {
+            entry.0 += 1;
+        }
     })?;
     Ok(files)
 }
