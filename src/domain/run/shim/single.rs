@@ -20,6 +20,8 @@ use crate::ports::{clock, fs};
 const GRACE: Duration = Duration::from_millis(300);
 /// How long what a test started may outlive it; as nextest's own default.
 const LEAK_GRACE: Duration = Duration::from_millis(100);
+/// How far apart a signal to a process group reaches two of its processes.
+const SAME_SIGNAL: Duration = Duration::from_millis(20);
 /// Output of passed tests up to this length is folded into the step's log.
 const FOLDED: u64 = 64 << 10;
 
@@ -89,6 +91,8 @@ fn execute(order: &Order, argv: &[String], log: &Utf8Path) -> Result<TestEnd, Tr
     Ok(match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => TestEnd::Exited(code),
         (None, Some(SIGKILL)) if tree::oom_kills() > order.oom_kills => TestEnd::OutOfMemory,
+        // A signal to the whole process group may end the test before it is noticed here.
+        (None, Some(SIGTERM | SIGINT)) if signals.arrived(SAME_SIGNAL) => TestEnd::Stopped,
         (None, signal) => TestEnd::Signalled(signal.unwrap_or(0)),
     })
 }
