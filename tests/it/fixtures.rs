@@ -43,6 +43,9 @@ fn judge(name: &str) {
     for runner in Runner::here() {
         let mut repo = Repo::from_fixture(name);
         repo.use_runner(runner);
+        if name == "properties" {
+            repo.with_dependencies();
+        }
         let word = if runner == Runner::Nextest { "nextest" } else { "cargo test" };
         for run in model.runs.iter().filter(|run| run.runner.as_ref().is_none_or(|only| only == word)) {
             for (path, text) in &run.write {
@@ -102,5 +105,6 @@ fixtures! {
     what_nextests_configuration_hides_or_excuses_is_not_green "nextest-config";
     commands_and_builds_are_judged_by_what_they_leave "commands";
     the_contracts_categories_take_precedence "categories";
+    property_tests_are_judged_in_tiers_1_and_2 "properties";
     the_repositorys_own_runner_still_starts_each_test "runner-config";
 }

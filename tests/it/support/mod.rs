@@ -58,6 +58,18 @@ impl Repo {
         self
     }
 
+    /// For a fixture that depends on crates: this package's own lock file, so that they are here already, and a target
+    /// folder that outlives the test, so that they are built once. Only one test at a time can use it.
+    pub(crate) fn with_dependencies(&mut self) -> &mut Repo {
+        let lock = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock");
+        std::fs::copy(lock, self.root.join("Cargo.lock")).unwrap();
+        let target = Utf8Path::new(env!("CARGO_TARGET_TMPDIR")).join(self.root.file_name().unwrap());
+        if target.join("harness").exists() {
+            std::fs::remove_dir_all(target.join("harness")).unwrap();
+        }
+        self.set_env("CARGO_TARGET_DIR", target.as_str())
+    }
+
     /// Where the repository is.
     pub(crate) fn root(&self) -> &Utf8Path {
         &self.root
