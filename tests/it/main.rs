@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up is a failure of that test")]
 
 mod fixtures;
+mod ladder;
 mod layers;
 mod planting;
+mod sampling;
+mod sharding;
 mod show;
 mod summarize;
 mod support;

@@ -1,6 +1,8 @@
 //! One failure of each kind, planted into a repository that is well: exactly that failure is reported, the same by
 //! nextest and by `cargo test`, and nothing of it is left running.
 
+use std::collections::BTreeSet;
+
 use crate::support::{Facts, Failed, Repo, Runner};
 
 /// The line that a failure's place must name ends with this.
@@ -237,4 +239,93 @@ fn a_failing_example_is_a_doctest() {
 fn an_example_that_does_not_compile_is_a_doctest() {
     let source = "//! An example.\n\n/// Broken. // HERE\n/// ```\n/// single::no_such_function();\n/// ```\npub fn planted() {}\n";
     of_an_example(source, "does not compile").judge();
+}
+
+/// Many failures of different kinds at a time, in a member of a workspace: none hides another.
+#[test]
+fn all_kinds_together_are_each_reported() {
+    let body = r#"
+    #[test]
+    fn good() {}
+
+    #[test]
+    fn abort() {
+        std::process::abort();
+    }
+
+    #[test]
+    fn assertion() {
+        assert_eq!(crate::twice(1), 3);
+    }
+
+    #[test]
+    fn exit() {
+        std::process::exit(0);
+    }
+
+    #[test]
+    fn hang() {
+        std::thread::sleep(std::time::Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn leak() {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "setsid sleep 3600 > /dev/null 2>&1 < /dev/null &"]);
+        assert!(command.status().unwrap().success());
+    }
+
+    #[test]
+    fn memory() {
+        std::hint::black_box(Vec::<u8>::with_capacity(std::hint::black_box(1 << 62)));
+    }
+
+    #[test]
+    fn thread() {
+        let thread = std::thread::spawn(|| panic!("deep down"));
+        thread.join().unwrap();
+    }
+"#;
+    let example = "\n/// ```\n/// assert_eq!(inner::twice(1), 3);\n/// ```\npub fn planted() {}\n";
+    let module = module(body).replacen("\n\n", &format!("\n{example}\n"), 1);
+    let mut repo = Repo::from_fixture("virtual-workspace");
+    repo.write("crates/inner/src/plot.rs", &module).write("Harness.toml", "run.test-timeout = '2s'\n");
+    let told = Runner::here().into_iter().map(|runner| {
+        repo.use_runner(runner);
+        let facts = repo.facts(&["fast", "--keep-going"]);
+        assert_eq!(facts.counts(), "5 passed, 8 failed, 0 skipped", "{runner:?}");
+        assert_eq!(repo.processes(), [""; 0], "left behind by {runner:?}");
+        let named = |f: Failed| format!("{} {} {} {}\n", f.id, f.category, f.subject, f.place);
+        facts.failures().into_iter().map(named).collect::<String>()
+    });
+    let told: BTreeSet<String> = told.collect();
+    insta::assert_snapshot!(told.into_iter().collect::<Vec<_>>().join("--- or\n"), @"
+    t-b8d87b3e SIGNAL plot::tests::abort crates/inner/src/plot.rs:14
+    t-4b9cd348 ASSERT plot::tests::assertion crates/inner/src/plot.rs:20:9
+    t-0c5ba361 EXIT plot::tests::exit crates/inner/src/plot.rs:24
+    t-f03ea921 TIMEOUT plot::tests::hang crates/inner/src/plot.rs:29
+    t-78ea5523 LEAK plot::tests::leak crates/inner/src/plot.rs:34
+    t-72a4d944 OOM plot::tests::memory crates/inner/src/plot.rs:41
+    t-39f31c3d PANIC plot::tests::thread crates/inner/src/plot.rs:47:44
+    t-f5d5ea68 DOCTEST crates/inner/src/plot.rs - plot::planted (line 3) crates/inner/src/plot.rs:3
+    ");
+}
+
+/// Each member's findings, those of a dependency and of what depends on it.
+#[test]
+fn findings_in_several_members_are_each_reported() {
+    let repo = Repo::from_fixture("virtual-workspace");
+    let main = repo.read("crates/outer/src/main.rs");
+    repo.write("crates/inner/src/plot.rs", "//! Warned of.\n\nfn planted() {}\n");
+    repo.write("crates/outer/src/main.rs", &main.replace("    println!", "    let planted = 1;\n    println!"));
+    repo.write("crates/outer/tests/ends.rs", "//! Unformatted.\n\n#[test] fn good() {}\n");
+    let facts = repo.facts(&["fast"]);
+    let named = |f: Failed| format!("{} {} {}", f.id, f.category, f.place);
+    let told: Vec<String> = facts.failures().into_iter().map(named).collect();
+    insta::assert_snapshot!(told.join("\n"), @"
+    c-c2ffcec7 FMT crates/outer/tests/ends.rs:3
+    c-55e30c5d dead_code crates/inner/src/plot.rs:3:4
+    c-390fb674 unused_variables crates/outer/src/main.rs:4:9
+    ");
+    assert_eq!(facts.phrase(), "RED at tier 0");
 }
