@@ -53,7 +53,10 @@ pub(crate) fn run(mut args: Vec<OsString>) -> u8 {
     if args.get(1).is_some_and(|arg| arg == "harness") {
         args.remove(1);
     }
-    let parsed = Cli::command().after_help(exit_codes()).try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = Cli::command()
+        .after_help(exit_codes())
+        .try_get_matches_from(args)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
