@@ -37,6 +37,10 @@ enum Verb {
     Contract(commands::contract::Args),
     /// Show the last verdict, or one failure in detail
     Show(commands::show::Args),
+    /// Join the parts of a sharded run into one verdict
+    Merge(commands::merge::Args),
+    /// Run what showed a failure once more: 1 if it fails the same way, 7 if otherwise, 0 if not
+    Repro(commands::repro::Args),
     /// Turn existing logs of cargo, rustc, nextest and other compilers into the brief form
     Summarize(commands::summarize::Args),
     /// Say whether everything is here that the contract needs, in which version
@@ -87,7 +91,11 @@ fn hidden(args: &[OsString]) -> Option<u8> {
     let rest = || args[2..].iter().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<String>>();
     match verb {
         supervisor::VERB => Some(supervisor::main(rest().first()?).code()),
-        shim::VERB => Some(shim::main(&rest())),
+        shim::VERB => {
+            let answer = shim::main(&rest());
+            answer.note.iter().for_each(|note| ui::note(note));
+            Some(answer.code)
+        }
         _ => None,
     }
 }
@@ -99,6 +107,8 @@ fn dispatch(verb: Verb, settings: &Settings) -> commands::Result {
         Verb::Deep(args) => commands::ladder::climb(Mode::Deep, &args, settings),
         Verb::Run(args) => commands::ladder::part(&args, settings),
         Verb::Show(args) => commands::show::run(&args, settings.manifest_path.as_deref(), settings.output),
+        Verb::Merge(args) => commands::merge::run(&args, settings),
+        Verb::Repro(args) => commands::repro::run(&args, settings),
         Verb::Summarize(args) => commands::summarize::run(&args, settings.output),
         Verb::Doctor => commands::doctor::run(settings.manifest_path.as_deref()),
         Verb::Init => commands::init::run(settings.manifest_path.as_deref()),

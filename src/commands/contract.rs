@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args, manifest_path: Option<&Utf8Path>) -> super::Resul
         .map_err(|cause| super::Error { cause, code: ExitCode::Usage, hint: None })?;
     ui::print(&text);
     if let Some(note) = loaded.inactive_note() {
-        ui::note(&note);
+        ui::note(&format!("NOTE: {note}"));
     }
     Ok(ExitCode::Green)
 }

@@ -6,9 +6,9 @@ use super::{Detail, MessageFormat, Settings};
 use crate::base::{Percent, Seed, Shard, Tiers};
 use crate::domain::contract::{self, Sample};
 use crate::domain::ladder::{self, Request};
-use crate::domain::record::{Mode, RunRecord};
+use crate::domain::record::Mode;
 use crate::domain::report;
-use crate::domain::run::{self, CargoFlags, Context, Output, Toolchain};
+use crate::domain::run::{self, CargoFlags, Context, Finished, Output, RunDir, Toolchain};
 use crate::ports::cargo::Workspace;
 use crate::ports::process::Supervised;
 use crate::ports::{clock, env, fs};
@@ -61,7 +61,7 @@ pub(crate) struct RunArgs {
 
 /// Runs the tiers of a mode.
 pub(crate) fn climb(mode: Mode, args: &Args, settings: &Settings) -> super::Result {
-    carry_out(request(mode, args), args, mode.to_string(), settings)
+    judge(request(mode, args), args, mode.to_string(), settings)
 }
 
 /// Runs some tiers or steps.
@@ -69,7 +69,7 @@ pub(crate) fn part(args: &RunArgs, settings: &Settings) -> super::Result {
     let mut request = request(args.mode, &args.climb);
     request.tiers = args.tier.clone();
     request.steps.clone_from(&args.step);
-    carry_out(request, &args.climb, "run".to_owned(), settings)
+    judge(request, &args.climb, "run".to_owned(), settings)
 }
 
 fn request(mode: Mode, args: &Args) -> Request {
@@ -80,12 +80,25 @@ fn request(mode: Mode, args: &Args) -> Request {
         seed: args.seed,
         sample: args.sample.map(Sample::Share).or(args.shard.map(|_| Sample::Off)),
         shard: args.shard,
+        only: None,
         keep_going: args.keep_going,
         fail_fast: args.fail_fast,
     }
 }
 
-fn carry_out(request: Request, args: &Args, asked: String, settings: &Settings) -> super::Result {
+fn judge(request: Request, args: &Args, asked: String, settings: &Settings) -> super::Result {
+    let finished = carry_out(request, args, asked, false, settings)?;
+    Ok(finished.record.verdict.exit_code())
+}
+
+/// Carries out a request. A run that isn't `aside` is reported and becomes the latest.
+pub(super) fn carry_out(
+    request: Request,
+    args: &Args,
+    asked: String,
+    aside: bool,
+    settings: &Settings,
+) -> super::Result<Finished> {
     let workspace = Workspace::load(settings.manifest_path.as_deref())?;
     workspace.select(&args.packages)?;
     let loaded = contract::load(&workspace)?;
@@ -110,19 +123,27 @@ fn carry_out(request: Request, args: &Args, asked: String, settings: &Settings) 
         runner: &runner,
         toolchain: &Toolchain::default(),
         tell: &tell,
+        aside,
         deadline: clock::now() + loaded.contract.run.timeout.duration(),
     };
     let result = run::carry_out(&context, asked, loaded.digest.clone(), loaded.inactive_note().into_iter().collect());
     if let Ok(progress) = progress.into_inner() {
         progress.finish();
     }
-    let record = result?;
-    say(&record, settings)?;
-    Ok(record.verdict.exit_code())
+    let finished = result?;
+    if !aside {
+        say(&finished, &dir, settings)?;
+    }
+    Ok(finished)
 }
 
-/// Prints a run in the format that was asked for.
-pub(super) fn say(record: &RunRecord, settings: &Settings) -> super::Result<()> {
+/// Prints a run in the format that was asked for, and leaves it as JUnit beside its record.
+pub(super) fn say(finished: &Finished, dir: &RunDir, settings: &Settings) -> super::Result<()> {
+    let record = &finished.record;
+    // The XML writer refuses no text that there can be; without the file the verdict stands all the same.
+    if let Ok(xml) = report::junit(record, &finished.tests) {
+        fs::replace(&dir.path.join("junit.xml"), xml.as_bytes())?;
+    }
     match settings.output.format {
         MessageFormat::Human => ui::print(&report::brief(record, settings.output.detail)),
         MessageFormat::Json => ui::print(&report::json_lines(record)),

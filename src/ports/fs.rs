@@ -104,30 +104,28 @@ pub(crate) fn append_bytes(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
 
 /// Replaces a file's content so that a reader, or a crash, sees the old or the new and nothing between.
 pub(crate) fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().unwrap_or(Utf8Path::new("."));
     let write = || -> io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_data()?;
-        file.persist(path)?;
+        fresh(path, bytes)?.persist(path)?;
         Ok(())
     };
     write().map_err(failed("write", path))
 }
 
+/// A temporary file beside `path` with this content, readable to whom the umask allows.
+fn fresh(path: &Utf8Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+    let folder = path.parent().unwrap_or(Utf8Path::new("."));
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    let mut file = tempfile::Builder::new().prefix(".new-").permissions(permissions).tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    Ok(file)
+}
+
 /// Creates a file whole, readable as the user's umask has it; one that is there already is left as it is, and the answer is false.
 pub(crate) fn create_whole(path: &Utf8Path, bytes: &[u8]) -> Result<bool> {
-    let folder = path.parent().unwrap_or(Utf8Path::new("."));
-    let write = || -> io::Result<bool> {
-        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-        let mut file = tempfile::Builder::new().prefix(".new-").permissions(permissions).tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_data()?;
-        match file.persist_noclobber(path) {
-            Ok(_) => Ok(true),
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+    let write = || match fresh(path, bytes)?.persist_noclobber(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error.into()),
     };
     write().map_err(failed("write", path))
 }
@@ -269,4 +267,11 @@ pub(crate) fn each_line(path: &Utf8Path, mut each: impl FnMut(&str)) -> Result<(
         }
         each(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
     }
+}
+
+/// The BLAKE3 digest of a file's content; none where it can't be read.
+pub(crate) fn digest(path: &Utf8Path) -> Option<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(path).ok()?).ok()?;
+    Some(hasher.finalize().to_hex().to_string())
 }

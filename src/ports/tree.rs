@@ -134,19 +134,11 @@ fn timespec(duration: Duration) -> Timespec {
     Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) }
 }
 
-/// A process that is still there.
-#[derive(Clone, Debug)]
-pub(crate) struct Survivor {
-    pub(crate) pid: i32,
-    /// The program's short name, as the kernel has it.
-    pub(crate) name: String,
-}
-
-/// The living processes that are direct children of this one, orphans inherited included.
-pub(crate) fn children() -> Vec<Survivor> {
+/// The names, as the kernel has them, of the living direct children of this process, inherited orphans included.
+pub(crate) fn children() -> Vec<String> {
     reap_zombies();
     let me = rustix::process::getpid();
-    child_pids(me.as_raw_nonzero().get()).into_iter().filter_map(describe).collect()
+    child_pids(me.as_raw_nonzero().get()).into_iter().filter_map(living).collect()
 }
 
 /// Kills every process below this one and returns the number of those that were living; gives up after `limit`.
@@ -183,11 +175,11 @@ fn child_pids(pid: i32) -> Vec<i32> {
     lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()).collect()
 }
 
-fn describe(pid: i32) -> Option<Survivor> {
+fn living(pid: i32) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
     let dead = matches!(rest.trim_start().as_bytes().first(), Some(b'Z' | b'X'));
-    (!dead).then(|| Survivor { pid, name: name.to_owned() })
+    (!dead).then(|| name.to_owned())
 }
 
 /// How many processes the kernel has killed for want of memory since it started; 0 where it doesn't say.

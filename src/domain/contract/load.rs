@@ -42,8 +42,7 @@ impl Loaded {
         let sections: Vec<String> = self.inactive.iter().map(|section| format!("[{section}]")).collect();
         let file = self.source.file()?;
         let verb = if sections.len() == 1 { "has" } else { "have" };
-        (!sections.is_empty())
-            .then(|| format!("NOTE: {} of {file} {verb} no effect in this version", sections.join(", ")))
+        (!sections.is_empty()).then(|| format!("{} of {file} {verb} no effect in this version", sections.join(", ")))
     }
 }
 

@@ -4,6 +4,6 @@ mod plan;
 mod selection;
 mod shards;
 
-pub(crate) use plan::{Kind, Plan, PlanError, PlannedStep, Request, plan};
+pub(crate) use plan::{Kind, Plan, PlannedStep, Request, plan};
 pub(crate) use selection::{SampleOrder, Selection, share_for};
 pub(crate) use shards::balance;

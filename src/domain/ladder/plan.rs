@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 
 use crate::base::{ExitCode, Explain, Seed, Shard, Tier, Tiers, TimeLimit};
 use crate::domain::contract::{Build, Contract, Policy, Sample, Step, Uses, builtin};
-use crate::domain::record::Mode;
+use crate::domain::record::{Mode, TestName};
 
 /// What the command line asks for.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Request {
     pub(crate) seed: Option<Seed>,
     pub(crate) sample: Option<Sample>,
     pub(crate) shard: Option<Shard>,
+    /// Only this test of the steps that run tests.
+    pub(crate) only: Option<TestName>,
     /// Climb on past a red tier.
     pub(crate) keep_going: bool,
     /// Stop at the first failure instead of at the end of its step.
@@ -60,6 +62,7 @@ pub(crate) struct Plan {
     pub(crate) budget: Option<TimeLimit>,
     pub(crate) sample: Sample,
     pub(crate) shard: Option<Shard>,
+    pub(crate) only: Option<TestName>,
     pub(crate) keep_going: bool,
     pub(crate) fail_fast: bool,
 }
@@ -124,6 +127,7 @@ pub(crate) fn plan(contract: &Contract, request: &Request) -> Result<Plan, PlanE
         budget: mode.budget,
         sample: request.sample.unwrap_or(mode.sample),
         shard: request.shard,
+        only: request.only.clone(),
         keep_going: request.keep_going,
         fail_fast: request.fail_fast,
     })

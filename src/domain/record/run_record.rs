@@ -1,11 +1,13 @@
 //! A whole run, as `run.json` holds it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Failure, StepRecord};
+use super::{Counts, Failure, Outcome, StepRecord};
 use crate::base::{Digest, ExitCode, Percent, Seed, Shard, Tier, Tiers};
 
 /// The name of a run's folder: its start in UTC and the process id, so that two runs never share one.
@@ -79,6 +81,24 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    /// What a run's steps come to, unless the user ended it.
+    pub(crate) fn of(steps: &[StepRecord]) -> Verdict {
+        let any = |outcome: Outcome| steps.iter().any(|step| step.outcome == outcome);
+        let tests_asked = steps.iter().any(|step| step.counts.is_some());
+        let tests_ran = steps.iter().filter_map(|step| step.counts).any(|counts| counts.ran() > 0);
+        if any(Outcome::TimedOut) {
+            Verdict::TimeLimit
+        } else if any(Outcome::Failed) {
+            Verdict::Red
+        } else if any(Outcome::Lacking) {
+            Verdict::Lacking
+        } else if (any(Outcome::Ok) && (tests_ran || !tests_asked)) || any(Outcome::Elsewhere) {
+            Verdict::Green
+        } else {
+            Verdict::NothingVerified
+        }
+    }
+
     /// The word in the `VERDICT:` line.
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -105,11 +125,21 @@ impl Verdict {
     }
 }
 
+/// A test suite as the shards have divided it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SuiteFacts {
+    /// Of the tests' names and the times by which they were divided.
+    pub(crate) digest: Digest,
+    pub(crate) tests: u64,
+}
+
 /// One run. `version` is raised when a reader of the older form would misread it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RunRecord {
     pub(crate) version: u32,
     pub(crate) id: RunId,
+    /// The link to the last run's folder, as the user would name it: relative to the workspace's root if it lies within.
+    pub(crate) latest: Utf8PathBuf,
     /// The verb and flags that asked for it.
     pub(crate) asked: String,
     pub(crate) mode: Mode,
@@ -124,9 +154,12 @@ pub(crate) struct RunRecord {
     pub(crate) sample: Option<Percent>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) shard: Option<Shard>,
-    /// What all parts of a sharded run must have in common.
+    /// What all parts of a sharded run must have in common: the tree, the contract, the tiers, the seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) plan: Option<Digest>,
+    /// The whole suites of a sharded run by step, so that a part that lacks tests is found out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) suites: BTreeMap<String, SuiteFacts>,
     /// The contract that was in force.
     pub(crate) contract: Digest,
     pub(crate) tools: Vec<Tool>,

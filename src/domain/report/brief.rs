@@ -3,7 +3,7 @@
 use super::error_line::{ErrorLine, within_limit};
 use super::tally::Tally;
 use super::verdict_line::verdict_line;
-use super::{WHOLE_RECORD, step_lines};
+use super::{step_lines, whole_record};
 use crate::base::text::{capped, one_line, printable};
 use crate::domain::record::{Failure, RunRecord, Verdict};
 
@@ -53,7 +53,7 @@ fn error_lines(run: &RunRecord, detail: Detail) -> Vec<String> {
         return run.failures().flat_map(with_excerpt).collect();
     }
     let all: Vec<String> = run.failures().map(|failure| ErrorLine::from(failure).to_string()).collect();
-    within_limit(all, |more| format!("… and {more} more in {WHOLE_RECORD}"))
+    within_limit(all, |more| format!("… and {more} more in {}", whole_record(run)))
 }
 
 fn with_excerpt(failure: &Failure) -> Vec<String> {
@@ -72,7 +72,7 @@ fn steps_and_notes(run: &RunRecord, detail: Detail) -> (Vec<String>, Vec<String>
         let room = GREEN_LINES - 2;
         let steps = if steps.len() + notes.len() > room { step_lines::collapsed(&run.steps) } else { steps };
         let room = room.saturating_sub(steps.len());
-        return (steps, at_most(notes, room));
+        return (steps, at_most(notes, room, &whole_record(run)));
     }
     let steps = if steps.len() > RED_STEPS { step_lines::collapsed(&run.steps) } else { steps };
     let more = steps.len().saturating_sub(RED_STEPS);
@@ -80,17 +80,17 @@ fn steps_and_notes(run: &RunRecord, detail: Detail) -> (Vec<String>, Vec<String>
     if more > 0 {
         // A line gives way to the one that counts.
         steps.truncate(RED_STEPS - 1);
-        steps.push(format!("… and {} more steps in {WHOLE_RECORD}", more + 1));
+        steps.push(format!("… and {} more steps in {}", more + 1, whole_record(run)));
     }
-    (steps, at_most(notes, RED_NOTES))
+    (steps, at_most(notes, RED_NOTES, &whole_record(run)))
 }
 
-fn at_most(mut notes: Vec<String>, room: usize) -> Vec<String> {
+fn at_most(mut notes: Vec<String>, room: usize, file: &str) -> Vec<String> {
     if notes.len() > room {
         let shown = room.saturating_sub(1);
         let more = notes.len() - shown;
         notes.truncate(shown);
-        notes.push(format!("NOTE: … and {more} more in {WHOLE_RECORD}"));
+        notes.push(format!("NOTE: … and {more} more in {file}"));
     }
     notes
 }
@@ -215,7 +215,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(48))]
 
         #[test]
         fn a_green_report_keeps_to_its_lines(run in any_green()) {

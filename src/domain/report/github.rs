@@ -6,7 +6,7 @@ use super::brief::{Detail, brief};
 use super::error_line::ErrorLine;
 use super::step_lines::{seconds, word};
 use super::verdict_line::verdict_line;
-use super::{WHOLE_RECORD, tally::Tally};
+use super::{tally::Tally, whole_record};
 use crate::base::text::{capped, one_line};
 use crate::domain::record::{Failure, RunRecord, StepRecord};
 
@@ -77,6 +77,7 @@ const FAILURES_BYTES: usize = 32 << 10;
 /// The run in Markdown: verdict, steps, notes, failures.
 pub(crate) fn job_summary(run: &RunRecord) -> String {
     let mut text = String::new();
+    let file = whole_record(run);
     let counts = run.counts();
     let _ = writeln!(text, "### {}\n", escaped(&verdict_line(run)));
     let _ = writeln!(text, "{} passed, {} failed, {} skipped\n", counts.passed, counts.failed, counts.skipped);
@@ -87,10 +88,10 @@ pub(crate) fn job_summary(run: &RunRecord) -> String {
         format!("| {} | {name} | {outcome} | {time} | {} |", step.tier, cell(&step.detail))
     };
     // After the table a blank line: without it what follows would be another row.
-    push_within(&mut text, run.steps.iter().map(row), STEPS_BYTES, "steps");
+    push_within(&mut text, run.steps.iter().map(row), STEPS_BYTES, ("steps", &file));
     text.push('\n');
     let note = |note: &str| format!("- {}", escaped(&capped(&one_line(note), 240)));
-    push_within(&mut text, run.notes().map(note), NOTES_BYTES, "notes");
+    push_within(&mut text, run.notes().map(note), NOTES_BYTES, ("notes", &file));
     let tally: Tally = run.failures().map(|failure| failure.category.as_str()).collect();
     if tally.total() > 0 {
         let _ = writeln!(text, "\n#### {}\n", escaped(&tally.to_string()));
@@ -98,12 +99,12 @@ pub(crate) fn job_summary(run: &RunRecord) -> String {
             let line = ErrorLine::from(failure).to_string();
             format!("- {}", escaped(line.strip_prefix("ERROR: ").unwrap_or(&line)))
         };
-        push_within(&mut text, run.failures().map(failure), FAILURES_BYTES, "failures");
+        push_within(&mut text, run.failures().map(failure), FAILURES_BYTES, ("failures", &file));
     }
     text
 }
 
-fn push_within(text: &mut String, lines: impl Iterator<Item = String>, limit: usize, what: &str) {
+fn push_within(text: &mut String, lines: impl Iterator<Item = String>, limit: usize, (what, file): (&str, &str)) {
     let mut used = 0;
     let mut left_out = 0;
     for line in lines {
@@ -116,7 +117,7 @@ fn push_within(text: &mut String, lines: impl Iterator<Item = String>, limit: us
         }
     }
     if left_out > 0 {
-        let _ = writeln!(text, "\n… and {left_out} more {what} in {WHOLE_RECORD}");
+        let _ = writeln!(text, "\n… and {left_out} more {what} in {file}");
     }
 }
 

@@ -5,7 +5,6 @@
 
 use serde::Serialize;
 
-use super::LATEST;
 use super::tally::Tally;
 use super::verdict_line::{Coverage, verdict_phrase};
 use crate::base::{ExitCode, FailureId, Percent, Seed, Shard, Tier, Tiers};
@@ -136,7 +135,7 @@ struct VerdictFacts<'a> {
     seed: Seed,
     sample: Option<Percent>,
     shard: Option<Shard>,
-    log: &'static str,
+    log: &'a str,
 }
 
 impl<'a> VerdictFacts<'a> {
@@ -159,7 +158,7 @@ impl<'a> VerdictFacts<'a> {
             seed: run.seed,
             sample: run.sample,
             shard: run.shard,
-            log: LATEST,
+            log: run.latest.as_str(),
         }
     }
 }

@@ -19,6 +19,9 @@ pub(crate) use github::{disarmed, github, job_summary};
 pub(crate) use json::{json_error, json_lines};
 pub(crate) use junit::junit;
 
+use crate::domain::record::RunRecord;
+
 /// Where a reader finds what a limited report leaves out.
-const LATEST: &str = "target/harness/latest";
-const WHOLE_RECORD: &str = "target/harness/latest/run.json";
+fn whole_record(run: &RunRecord) -> String {
+    format!("{}/run.json", run.latest)
+}

@@ -65,8 +65,10 @@ pub(super) fn green() -> RunRecord {
         stopped_at: None,
         ms: 1_234,
         sample: None,
+        latest: "target/harness/latest".into(),
         shard: None,
         plan: None,
+        suites: Default::default(),
         contract: Digest::of_fields([]),
         tools: Vec::new(),
         steps: vec![step(0, "fmt", Outcome::Ok, 300), unit],
@@ -92,7 +94,7 @@ fn any_text() -> impl Strategy<Value = String> {
         any::<String>(),
         "[a-z :]{0,30}",
         "(ERROR: |VERDICT: GREEN|\n|\r|,|%|::|\\[|\u{2028}|é){0,20}",
-        "[x]{200,900}"
+        (200usize..900).prop_map(|length| "x".repeat(length)),
     ]
 }
 
@@ -128,7 +130,7 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
 
 fn any_step(outcome: impl Strategy<Value = Outcome>, failures: usize) -> impl Strategy<Value = StepRecord> {
     let counts = prop::option::of((0u64..9_999, 0u64..9_999, 0u64..9_999));
-    let notes = prop::collection::vec(any_text(), 0..8);
+    let notes = prop::collection::vec(any_text(), 0..4);
     let failures = prop::collection::vec(any_failure(), 0..=failures);
     (0u8..=5, any_text(), outcome, any::<u64>(), counts, any_text(), notes, failures).prop_map(
         |(number, name, outcome, ms, counts, detail, notes, failures)| {
@@ -150,7 +152,7 @@ fn with_steps(steps: impl Strategy<Value = Vec<StepRecord>>, verdict: Verdict) -
 /// Any run that is green: no failures, only good steps.
 pub(super) fn any_green() -> impl Strategy<Value = RunRecord> {
     let outcome = prop::sample::select(vec![Outcome::Ok, Outcome::None, Outcome::Elsewhere]);
-    with_steps(prop::collection::vec(any_step(outcome, 0), 0..30), Verdict::Green)
+    with_steps(prop::collection::vec(any_step(outcome, 0), 0..20), Verdict::Green)
 }
 
 /// Any run at all that isn't green.
@@ -164,5 +166,5 @@ pub(super) fn any_red() -> impl Strategy<Value = RunRecord> {
         Verdict::Terminated,
     ];
     prop::sample::select(verdicts)
-        .prop_flat_map(|verdict| with_steps(prop::collection::vec(any_step(any_outcome(), 12), 0..6), verdict))
+        .prop_flat_map(|verdict| with_steps(prop::collection::vec(any_step(any_outcome(), 10), 0..5), verdict))
 }

@@ -1,6 +1,5 @@
 //! The last line: what a run came to, and what of the asked it did not cover.
 
-use super::LATEST;
 use super::step_lines::seconds;
 use crate::base::text::{capped, one_line};
 use crate::base::{Tier, Tiers};
@@ -14,7 +13,7 @@ pub(crate) fn verdict_line(run: &RunRecord) -> String {
     let sample = run.sample.map_or(String::new(), |share| format!(", sample {share}"));
     let shard = run.shard.map_or(String::new(), |shard| format!(", shard {shard}"));
     let (time, seed) = (seconds(run.ms), run.seed);
-    format!("VERDICT: {}{left_out} in {time}, seed {seed}{sample}{shard}, log {LATEST}", verdict_phrase(run))
+    format!("VERDICT: {}{left_out} in {time}, seed {seed}{sample}{shard}, log {}", verdict_phrase(run), run.latest)
 }
 
 /// The verdict's word and where it was reached, such as `RED at tier 0`.

@@ -6,10 +6,10 @@ use cargo_metadata::Package;
 use super::classify::Scene;
 use super::output::{Output, OutputError, RunDir};
 use super::toolchain::Toolchain;
-use crate::base::{Category, Digest, ExitCode, Explain, Percent};
+use crate::base::{Category, ExitCode, Explain, Percent};
 use crate::domain::contract::Contract;
 use crate::domain::ladder::{Kind, Plan, PlannedStep};
-use crate::domain::record::{Counts, Event, Failure, Outcome, StepRecord, TestRecord};
+use crate::domain::record::{Counts, Event, Failure, Outcome, StepRecord, SuiteFacts, TestRecord};
 use crate::ports::cargo::Workspace;
 use crate::ports::process::{Job, Runner, Wish};
 use crate::ports::supervisor::{Ended, Report};
@@ -74,6 +74,8 @@ pub(crate) struct Context<'a> {
     pub(crate) runner: &'a dyn Runner,
     pub(crate) toolchain: &'a Toolchain,
     pub(crate) tell: &'a (dyn Fn(Event) + Sync),
+    /// A run beside the others: it neither becomes the latest nor opens or closes failures.
+    pub(crate) aside: bool,
     /// When the run's own time is up.
     pub(crate) deadline: std::time::Instant,
 }
@@ -87,8 +89,8 @@ pub(super) struct Done {
     pub(super) notes: Vec<String>,
     pub(super) failures: Vec<Failure>,
     pub(super) tests: Vec<TestRecord>,
-    /// What all parts of a sharded run must have in common.
-    pub(super) suite: Option<Digest>,
+    /// The whole suite, where a shard of it ran.
+    pub(super) suite: Option<SuiteFacts>,
     /// How many tests the suite has, those left out included.
     pub(super) suite_size: Option<u64>,
     /// The share that ran, where it was a sample.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use cargo_metadata::diagnostic::{Diagnostic, DiagnosticLevel, DiagnosticSpan};
 use cargo_metadata::{CompilerMessage, Message, Package, PackageId, TargetKind};
 
@@ -38,7 +38,7 @@ pub(super) struct Findings {
 pub(super) fn read(scene: &Scene<'_>, json: &Utf8Path, members: &[Package], warnings: Policy) -> fs::Result<Findings> {
     let mut reader = BufReader::new(fs::open(json)?);
     let mut findings = Findings::default();
-    let mut found: BTreeMap<(Utf8PathBuf, u32, u32, String, String), (Failure, bool)> = BTreeMap::new();
+    let mut found: BTreeMap<_, (Failure, bool)> = BTreeMap::new();
     let mut line = Vec::new();
     loop {
         line.clear();

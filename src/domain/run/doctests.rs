@@ -159,10 +159,13 @@ fn judge(scene: &Scene<'_>, run: &Context<'_>, rustdoc: Rustdoc, ended: &Ended) 
     };
     let mut failures: Vec<Failure> = Vec::new();
     let mut ordinals: BTreeMap<String, usize> = BTreeMap::new();
-    for (name, outcome) in &rustdoc.results {
-        let item = Item::of(name);
+    // Examples end in any order; the n-th of an item is so by its line.
+    let mut in_order: Vec<(Item, &String, TestOutcome)> =
+        rustdoc.results.iter().map(|(name, outcome)| (Item::of(name), name, *outcome)).collect();
+    in_order.sort_by(|(a, ..), (b, ..)| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    for (item, name, outcome) in in_order {
         let ordinal = ordinals.entry(item.stable.clone()).or_default();
-        if *outcome == TestOutcome::Failed {
+        if outcome == TestOutcome::Failed {
             let output = rustdoc.output.get(name).map_or("", String::as_str);
             failures.push(failure(scene, run, name, &item, *ordinal, output));
         }
@@ -221,7 +224,8 @@ fn failure(scene: &Scene<'_>, run: &Context<'_>, name: &str, item: &Item, ordina
     let message = if let Some(panic) = panics.last() {
         panic_text::headline(&panic.message)
     } else if let Some(error) = output.lines().find(|line| line.starts_with("error")) {
-        format!("does not compile: {}", error.trim_start_matches("error: "))
+        let error = error.trim_start_matches("error").trim_start_matches(": ").replacen("]: ", " ", 1);
+        format!("does not compile: {}", error.trim_start_matches('['))
     } else if output.contains("(exit status: 124)") {
         "stopped at the time limit of a test".to_owned()
     } else {

@@ -47,6 +47,13 @@ pub(super) fn run(
     Ok(done)
 }
 
+/// The fuzz targets' programs by name, or why there are none.
+struct Built {
+    ended: Ended,
+    programs: BTreeMap<String, String>,
+    failures: Vec<Failure>,
+}
+
 /// One target of a cargo-fuzz folder.
 struct Target {
     name: String,
@@ -60,7 +67,7 @@ fn cargo_fuzz(
     dir: &Utf8Path,
     time: Option<TimeLimit>,
 ) -> Result<Done, RunError> {
-    let (ended, programs, mut failures) = build(run, step, dir)?;
+    let Built { ended, programs, mut failures } = build(run, step, dir)?;
     if let Some(done) = run.cut_short(step, &ended) {
         return Ok(done);
     }
@@ -97,11 +104,7 @@ fn inputs(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
     names.into_iter().map(|name| folder.join(name)).filter(|path| fs::size(path).is_some()).collect()
 }
 
-fn build(
-    run: &Context<'_>,
-    step: &PlannedStep,
-    dir: &Utf8Path,
-) -> Result<(Ended, BTreeMap<String, String>, Vec<Failure>), RunError> {
+fn build(run: &Context<'_>, step: &PlannedStep, dir: &Utf8Path) -> Result<Built, RunError> {
     let json = run.beside(step, "json");
     let target_dir = run.output.root().join("fuzz-build");
     let words = ["build", "--bins", "--message-format=json", "--manifest-path"].map(str::to_owned);
@@ -116,7 +119,7 @@ fn build(
     fs::remove_file(&json)?;
     let mut failures = super::static_checks::or_cargo_error(run, step, &report.ended, &findings);
     failures.extend(findings.failures);
-    Ok((report.ended, findings.programs, failures))
+    Ok(Built { ended: report.ended, programs: findings.programs, failures })
 }
 
 /// Runs a target on its inputs; after one that fails, it goes on with the next.

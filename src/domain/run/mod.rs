@@ -9,6 +9,7 @@ mod external;
 mod fuzz;
 mod history;
 mod judge;
+mod merge;
 mod mutants;
 mod nextest_files;
 mod output;
@@ -25,16 +26,23 @@ mod unharnessed;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use context::{CargoFlags, Context, RunError};
-pub(crate) use output::{Output, OutputError, RunDir};
+pub(crate) use merge::{Part, merge};
+pub(crate) use output::{Output, RunDir};
 pub(crate) use toolchain::Toolchain;
 
 use crate::base::{Digest, FailureId, Percent, Tier};
 use crate::domain::ladder::{Kind, PlannedStep, Selection};
-use crate::domain::record::{Event, Outcome, RunRecord, StepRecord, TestOutcome, TestRecord, Verdict};
-use crate::ports::clock;
+use crate::domain::record::{Event, Outcome, RunRecord, StepRecord, SuiteFacts, TestOutcome, TestRecord, Verdict};
+use crate::ports::{clock, git};
 use context::Done;
 use source_index::Role;
 use tests_step::Suite;
+
+/// What a run leaves.
+pub(crate) struct Finished {
+    pub(crate) record: RunRecord,
+    pub(crate) tests: Vec<TestRecord>,
+}
 
 /// Climbs until a tier is red, everything has run, or the run is stopped; then writes what it came to.
 ///
@@ -45,7 +53,7 @@ pub(crate) fn carry_out(
     asked: String,
     contract: Digest,
     notes: Vec<String>,
-) -> Result<RunRecord, RunError> {
+) -> Result<Finished, RunError> {
     preflight()?;
     let started = clock::now();
     let mut climb = Climb::default();
@@ -62,6 +70,7 @@ pub(crate) fn carry_out(
     let record = RunRecord {
         version: RunRecord::VERSION,
         id: run.dir.id.clone(),
+        latest: run.output.latest(&run.workspace.root),
         asked,
         mode: run.plan.mode,
         tiers: run.plan.tiers.clone(),
@@ -71,16 +80,21 @@ pub(crate) fn carry_out(
         ms: started.elapsed().as_millis() as u64,
         sample: climb.sample,
         shard: run.plan.shard,
-        plan: climb.plan(run, &contract),
+        plan: shared_plan(run, &contract),
+        suites: climb.suites,
         contract,
         tools: run.toolchain.tools(with_nextest),
         steps: climb.steps,
         notes,
     };
-    let closed = closed(run, &record, &climb.tests);
-    run.output.finish(run.dir, &record, &climb.tests, &closed)?;
-    history::History::record(run.output, &climb.tests, &climb.sizes)?;
-    Ok(record)
+    if run.aside {
+        run.output.write(run.dir, &record, &climb.tests)?;
+    } else {
+        let closed = closed(run, &record, &climb.tests);
+        run.output.finish(run.dir, &record, &climb.tests, &closed)?;
+        history::History::record(run.output, &climb.tests, &climb.sizes)?;
+    }
+    Ok(Finished { record, tests: climb.tests })
 }
 
 /// A file in the place of `/dev/null` makes cargo, git and compilers fail in ways that nobody would understand.
@@ -95,7 +109,7 @@ fn preflight() -> Result<(), RunError> {
 struct Climb {
     steps: Vec<StepRecord>,
     tests: Vec<TestRecord>,
-    suites: Vec<Digest>,
+    suites: BTreeMap<String, SuiteFacts>,
     sizes: BTreeMap<String, u64>,
     sample: Option<Percent>,
     stopped_at: Option<Tier>,
@@ -134,7 +148,7 @@ impl Climb {
                 self.stopped_at.get_or_insert(tier);
             }
             self.tests.extend(done.tests);
-            self.suites.extend(done.suite);
+            self.suites.extend(done.suite.map(|suite| (record.name.clone(), suite)));
             self.sizes.extend(done.suite_size.map(|size| (record.name.clone(), size)));
             self.sample = self.sample.or(done.sample);
             self.steps.push(record);
@@ -148,35 +162,28 @@ impl Climb {
     }
 
     fn verdict(&self, run: &Context<'_>) -> Verdict {
-        let any = |outcome: Outcome| self.steps.iter().any(|step| step.outcome == outcome);
-        if any(Outcome::Interrupted) || run.runner.interrupted().is_some() {
-            let terminated = run.runner.interrupted() == Some(signal_hook::consts::SIGTERM);
-            return if terminated { Verdict::Terminated } else { Verdict::Interrupted };
-        }
-        let tests_asked = self.steps.iter().any(|step| step.counts.is_some());
-        let tests_ran = self.steps.iter().filter_map(|step| step.counts).any(|counts| counts.ran() > 0);
-        if any(Outcome::TimedOut) {
-            Verdict::TimeLimit
-        } else if any(Outcome::Failed) {
-            Verdict::Red
-        } else if any(Outcome::Lacking) {
-            Verdict::Lacking
-        } else if (any(Outcome::Ok) && (tests_ran || !tests_asked)) || any(Outcome::Elsewhere) {
-            Verdict::Green
-        } else {
-            Verdict::NothingVerified
+        match run.runner.interrupted() {
+            Some(signal_hook::consts::SIGTERM) => Verdict::Terminated,
+            Some(_) => Verdict::Interrupted,
+            None => Verdict::of(&self.steps),
         }
     }
+}
 
-    /// What the parts of a sharded run must agree on.
-    fn plan(&self, run: &Context<'_>, contract: &Digest) -> Option<Digest> {
-        run.plan.shard?;
-        let tiers = run.plan.tiers.to_string();
-        let seed = run.plan.seed.to_string();
-        let suites: Vec<String> = self.suites.iter().map(Digest::to_string).collect();
-        let fields = [contract.to_string(), tiers, seed, suites.join(" ")];
-        Some(Digest::of_fields(fields.iter().map(|field| field.as_bytes())))
-    }
+/// What the parts of a sharded run must agree on.
+fn shared_plan(run: &Context<'_>, contract: &Digest) -> Option<Digest> {
+    let shard = run.plan.shard?;
+    let tree = git::tree(&run.workspace.root).unwrap_or_default();
+    let fields = [
+        tree,
+        contract.to_string(),
+        run.plan.tiers.to_string(),
+        run.plan.seed.to_string(),
+        run.plan.mode.to_string(),
+        shard.count().to_string(),
+        run.flags.packages.join(","),
+    ];
+    Some(Digest::of_fields(fields.iter().map(|field| field.as_bytes())))
 }
 
 fn ends_run(record: &StepRecord) -> bool {

@@ -14,22 +14,18 @@ use crate::ports::{clock, fs};
 pub(crate) enum OutputError {
     #[error(transparent)]
     Fs(#[from] fs::FsError),
-    #[error("{path} cannot be read: {source}")]
-    Unreadable { path: Utf8PathBuf, source: serde_json::Error },
 }
 
 impl Explain for OutputError {
     fn exit_code(&self) -> ExitCode {
         match self {
             OutputError::Fs(error) => error.exit_code(),
-            OutputError::Unreadable { .. } => ExitCode::Usage,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             OutputError::Fs(error) => error.hint(),
-            OutputError::Unreadable { .. } => Some("remove the file; it is written anew by the next run".to_owned()),
         }
     }
 }
@@ -57,6 +53,12 @@ impl Output {
     /// The folder itself.
     pub(crate) fn root(&self) -> &Utf8Path {
         &self.root
+    }
+
+    /// The link to the last run's folder, relative to `root` if it lies within.
+    pub(crate) fn latest(&self, root: &Utf8Path) -> Utf8PathBuf {
+        let link = self.root.join("latest");
+        link.strip_prefix(root).map(Utf8Path::to_owned).unwrap_or(link)
     }
 
     /// Makes the folder of a new run, and removes the oldest ones that are neither under way nor named by an open failure.
@@ -122,18 +124,23 @@ impl Output {
         tests: &[TestRecord],
         closed: &BTreeSet<FailureId>,
     ) -> Result<(), OutputError> {
-        let lines: Vec<String> = tests.iter().map(|test| json(test)).collect();
-        fs::replace(&dir.path.join("tests.jsonl"), (lines.join("\n") + "\n").as_bytes())?;
         for failure in run.failures() {
             self.open(run, failure)?;
         }
         for id in closed {
             fs::remove_file(&self.failure_path(id))?;
         }
-        let path = dir.path.join("run.json");
-        fs::replace(&path, serde_json::to_string_pretty(run).unwrap_or_default().as_bytes())?;
+        self.write(dir, run, tests)?;
         fs::replace_symlink(&self.root.join("latest"), &Utf8Path::new("runs").join(&run.id.0))?;
         Ok(())
+    }
+
+    /// Writes `tests.jsonl` and `run.json`, and leaves everything else as it is.
+    pub(crate) fn write(&self, dir: &RunDir, run: &RunRecord, tests: &[TestRecord]) -> Result<(), OutputError> {
+        let lines: String = tests.iter().map(|test| json(test) + "\n").collect();
+        fs::replace(&dir.path.join("tests.jsonl"), lines.as_bytes())?;
+        let text = serde_json::to_string_pretty(run).unwrap_or_default();
+        Ok(fs::replace(&dir.path.join("run.json"), text.as_bytes())?)
     }
 
     fn open(&self, run: &RunRecord, failure: &Failure) -> Result<(), OutputError> {

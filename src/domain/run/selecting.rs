@@ -11,7 +11,7 @@ use super::tests_step::Suite;
 use crate::base::{Digest, Percent};
 use crate::domain::contract::Sample;
 use crate::domain::ladder::{PlannedStep, SampleOrder, Selection, balance, share_for};
-use crate::domain::record::TestName;
+use crate::domain::record::{SuiteFacts, TestName};
 
 /// What to run, and why.
 #[derive(Debug, Default)]
@@ -19,8 +19,8 @@ pub(super) struct Choice {
     pub(super) selection: Selection,
     /// Nothing is known of the tests' times: stop after so long and choose a sample then.
     pub(super) first_pass: Option<Duration>,
-    /// What all shards must have in common: the tests, their times, the seed.
-    pub(super) suite: Option<Digest>,
+    /// The whole suite, where this is a shard of it.
+    pub(super) suite: Option<SuiteFacts>,
 }
 
 impl Choice {
@@ -45,11 +45,16 @@ pub(super) fn choose(
     list: impl Fn(&Selection) -> Result<BTreeSet<TestName>, RunError>,
 ) -> Result<Choice, RunError> {
     let mut choice = Choice { selection: suite.selection.clone(), ..Choice::default() };
+    if let Some(test) = &run.plan.only {
+        choice.selection.only = Some(BTreeSet::from([test.clone()]));
+        return Ok(choice);
+    }
     if let Some(shard) = run.plan.shard {
         let history = History::load(run.output);
         let all = list(&suite.selection)?.into_iter().filter(|test| suite.selection.takes(test));
         let timed: Vec<(TestName, Option<u64>)> = all.map(|test| (test.clone(), history.ms(&test))).collect();
-        choice.suite = Some(digest(run, step, &timed));
+        let tests = timed.len() as u64;
+        choice.suite = Some(SuiteFacts { digest: digest(run, step, &timed), tests });
         choice.selection.only = Some(balance(&timed, shard, run.plan.seed));
     }
     if !suite.sampled {

@@ -64,10 +64,11 @@ fn scan(stream: TokenStream, module: &[String], in_tests: bool, facts: &mut Fact
                     facts.imports.push(Import { path: resolved(&written, module), line });
                 }
             }
-            TokenTree::Ident(word) if ["todo", "unimplemented"].contains(&word.to_string().as_str()) => {
-                if is_punct(tokens.get(at + 1), '!') {
-                    facts.unfinished.push((word.to_string(), word.span().start().line));
-                }
+            TokenTree::Ident(word)
+                if ["todo", "unimplemented"].contains(&word.to_string().as_str())
+                    && is_punct(tokens.get(at + 1), '!') =>
+            {
+                facts.unfinished.push((word.to_string(), word.span().start().line));
             }
             TokenTree::Group(group) => scan(group.stream(), module, in_tests, facts),
             _ => {}

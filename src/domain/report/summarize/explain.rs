@@ -26,8 +26,8 @@ pub(super) enum End<'a> {
     Leaked,
     /// With the signal's name.
     Signalled(&'a str),
-    /// An example in the documentation.
-    Doctest,
+    /// An example in the documentation, the n-th of its item from 0.
+    Doctest(usize),
 }
 
 impl FailedTest<'_> {
@@ -49,8 +49,8 @@ impl FailedTest<'_> {
                 (Category::signal(), format!("{name} after a panic: {}", headline(&panic.message)))
             }
             (End::Signalled(name), None, _) => (Category::signal(), name.to_owned()),
-            (End::Doctest, panic, _) => {
-                place = doctest_place(self.name);
+            (End::Doctest(_), panic, _) => {
+                place = Example::of(self.name).place();
                 (Category::doctest(), panic.map_or_else(|| self.doctest_message(), |panic| headline(&panic.message)))
             }
             (End::Failed, _, Some(counterexample)) => {
@@ -68,11 +68,21 @@ impl FailedTest<'_> {
             }
         };
         Found {
-            id: FailureId::new(kind, &[self.binary, self.name]),
+            id: self.id(kind),
             category,
             subject: Some(self.name.to_owned()),
             message: capped(&one_line(&message), MESSAGE_BYTES),
             place,
+        }
+    }
+
+    /// The same as in a run.
+    fn id(&self, kind: FailureKind) -> FailureId {
+        match self.end {
+            End::Doctest(nth) => {
+                FailureId::new(kind, &[self.binary, &Example::of(self.name).lasting_name(), &nth.to_string()])
+            }
+            _ => FailureId::new(kind, &[self.binary, self.name]),
         }
     }
 
@@ -101,9 +111,28 @@ impl FailedTest<'_> {
     }
 }
 
-/// The place in `src/lib.rs - two (line 2)`.
-fn doctest_place(name: &str) -> Option<Place> {
-    let (file, _) = name.split_once(" - ")?;
-    let (_, line) = name.rsplit_once("(line ")?;
-    Some(Place { file: file.into(), line: line.split(')').next()?.parse().ok()?, column: None })
+/// `src/lib.rs - two (line 2)`, taken apart.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Example<'a> {
+    file: &'a str,
+    item: &'a str,
+    pub(super) line: u32,
+}
+
+impl<'a> Example<'a> {
+    pub(super) fn of(name: &'a str) -> Example<'a> {
+        let (file, rest) = name.split_once(" - ").unwrap_or((name, ""));
+        let (item, after) = rest.split_once("(line ").unwrap_or((rest, ""));
+        let line = after.split(')').next().and_then(|line| line.parse().ok()).unwrap_or(0);
+        Example { file, item: item.trim_end(), line }
+    }
+
+    /// The name without its line, which moves.
+    pub(super) fn lasting_name(self) -> String {
+        format!("{} - {}", self.file, self.item)
+    }
+
+    fn place(self) -> Option<Place> {
+        (self.line > 0).then(|| Place { file: self.file.into(), line: self.line, column: None })
+    }
 }

@@ -147,7 +147,7 @@ fn libtest_failures_are_explained_by_their_output() {
     ERROR: ASSERT - tests::should: test did not panic as expected at src/lib.rs:19:8 [t-c454c63b]
     ERROR: PANIC - tests::th: deep at src/lib.rs:23:37 [t-37a359d7]
     ERROR: SIGNAL - demo::it: SIGABRT [t-52b7363b]
-    ERROR: DOCTEST - src/lib.rs - two (line 2): left == right (left: 2, right: 3) at src/lib.rs:2 [t-f33ef1be]
+    ERROR: DOCTEST - src/lib.rs - two (line 2): left == right (left: 2, right: 3) at src/lib.rs:2 [t-d34b2eb3]
     SUMMARY: 1 passed, 5 failed, 1 skipped
     TOP_ERRORS: ASSERT(3), DOCTEST(1), PANIC(1), SIGNAL(1)
     "#);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::explain::{End, FailedTest};
+use super::explain::{End, Example, FailedTest};
 use super::findings::Findings;
 use super::nextest::{Status, summary};
 use crate::base::panic_text::{headline, is_assertion, panics};
@@ -24,6 +24,8 @@ pub(super) struct TestsReader {
     /// The crate whose tests came last: integration tests are named after it.
     package: String,
     doctests: bool,
+    /// The lines of the examples of each item.
+    examples: BTreeMap<String, BTreeSet<u32>>,
     /// Between `running N tests` and `test result:`.
     running: bool,
     /// Tests of this binary that were called failed and not explained yet.
@@ -140,9 +142,11 @@ impl TestsReader {
             self.name_binary(&running);
             return true;
         }
-        if let Some(package) = line.trim_start().strip_prefix("Doc-tests ") {
+        if line.trim_start().starts_with("Doc-tests ") {
             self.start_binary(findings);
-            (self.binary, self.doctests) = (format!("{}::doc", package.trim()), true);
+            // A run names the examples of all packages so.
+            self.binary = "doc".to_owned();
+            self.doctests = true;
             return true;
         }
         if line.strip_prefix("running ").is_some_and(|rest| rest.ends_with(" test") || rest.ends_with(" tests")) {
@@ -158,6 +162,13 @@ impl TestsReader {
             self.explain_waiting(findings);
             self.running = false;
             return false;
+        }
+        if self.doctests
+            && let Some((name, _)) = line.strip_prefix("test ").and_then(|rest| rest.rsplit_once(" ... "))
+            && self.examples.len() < WAITING
+        {
+            let example = Example::of(name);
+            self.examples.entry(capped(&example.lasting_name(), NAME_BYTES)).or_default().insert(example.line);
         }
         if let Some(name) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED"))
             && self.waiting.len() < WAITING
@@ -195,28 +206,31 @@ impl TestsReader {
         self.report_loose(findings);
         self.running = false;
         self.doctests = false;
+        self.examples.clear();
     }
 
     fn name_binary(&mut self, running: &Running<'_>) {
         if running.is_unit {
             running.krate.clone_into(&mut self.package);
         }
-        let package = if self.package.is_empty() { running.krate } else { &self.package };
-        self.binary = match running.source.split_once('/') {
-            _ if running.is_unit && running.source.ends_with("main.rs") => format!("{package}::bin/{}", running.krate),
-            _ if running.is_unit => running.krate.to_owned(),
-            Some(("tests", _)) => format!("{package}::{}", running.krate),
-            Some(("benches", _)) => format!("{package}::bench/{}", running.krate),
-            Some(("examples", _)) => format!("{package}::example/{}", running.krate),
-            _ => running.krate.to_owned(),
+        let krate = running.krate;
+        let kind = match running.source.split('/').next() {
+            _ if running.is_unit && running.source.ends_with("main.rs") => "::bin/",
+            _ if running.is_unit => "",
+            Some("tests") => "::",
+            Some("benches") => "::bench/",
+            Some("examples") => "::example/",
+            _ => "",
         };
+        let package = self.package.as_str();
+        self.binary =
+            if kind.is_empty() || package.is_empty() { krate.to_owned() } else { format!("{package}{kind}{krate}") };
     }
 
     fn close_section(&mut self, findings: &mut Findings) {
         let Some(section) = self.section.take() else { return };
         let Some(status) = &section.status else {
-            let end = if self.doctests { End::Doctest } else { End::Failed };
-            findings.add(section.explained(end));
+            findings.add(section.explained(self.end_of(&section.name)));
             return;
         };
         let Some(nextest) = &mut self.nextest else { return };
@@ -250,10 +264,20 @@ impl TestsReader {
                 let place = format!("{}:{}:{}", panic.file, panic.line, panic.column);
                 format!("thread '{name}' panicked at {place}:\n{}\n", panic.message)
             });
-            let end = if self.doctests { End::Doctest } else { End::Failed };
+            let end = self.end_of(&name);
             let test = FailedTest { binary: &self.binary, name: &name, end, output: &output };
             findings.add(test.explained());
         }
+    }
+
+    /// How a test of libtest failed; an example is named as the n-th of its item.
+    fn end_of(&self, name: &str) -> End<'static> {
+        if !self.doctests {
+            return End::Failed;
+        }
+        let example = Example::of(name);
+        let lines = self.examples.get(&example.lasting_name());
+        End::Doctest(lines.map_or(0, |lines| lines.range(..example.line).count()))
     }
 
     fn report_loose(&mut self, findings: &mut Findings) {

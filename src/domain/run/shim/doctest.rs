@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::{Order, Trouble};
+use super::{Answer, Order, Trouble};
 use crate::ports::clock;
 use crate::ports::tree::{self, SignalPipe, Watch, Woke};
 
@@ -15,7 +15,7 @@ use crate::ports::tree::{self, SignalPipe, Watch, Woke};
 const TIMED_OUT: u8 = 124;
 
 /// Runs one example. Merged examples come as one program with arguments, which only the step's limit bounds.
-pub(super) fn run(order: &Order, binary: &str, args: &[String]) -> Result<u8, Trouble> {
+pub(super) fn run(order: &Order, binary: &str, args: &[String]) -> Result<Answer, Trouble> {
     tree::become_subreaper()?;
     let signals = SignalPipe::new(&[SIGTERM, SIGINT])?;
     let argv = order.argv(binary, args);
@@ -23,6 +23,7 @@ pub(super) fn run(order: &Order, binary: &str, args: &[String]) -> Result<u8, Tr
     let child = Command::new(program).args(args_of_program).spawn()?;
     let watch = Watch::new(child.id())?;
     let deadline = args.is_empty().then(|| clock::now() + Duration::from_millis(order.test_timeout_ms));
+    let mut note = None;
     let code = match watch.wait(deadline, Some(&signals), false)? {
         Woke::Exited => {
             let status = watch.reap()?;
@@ -30,7 +31,7 @@ pub(super) fn run(order: &Order, binary: &str, args: &[String]) -> Result<u8, Tr
         }
         Woke::Deadline => {
             watch.stop(Duration::from_millis(300))?;
-            crate::ui::note(&format!("stopped after {} ms", order.test_timeout_ms));
+            note = Some(format!("stopped after {} ms", order.test_timeout_ms));
             i32::from(TIMED_OUT)
         }
         Woke::Signalled | Woke::Abandoned => {
@@ -39,5 +40,5 @@ pub(super) fn run(order: &Order, binary: &str, args: &[String]) -> Result<u8, Tr
         }
     };
     tree::kill_all(Duration::from_secs(1));
-    Ok(u8::try_from(code).unwrap_or(101))
+    Ok(Answer { code: u8::try_from(code).unwrap_or(101), note })
 }

@@ -89,31 +89,42 @@ enum Trouble {
     Call(&'static str),
 }
 
-/// The body of the hidden verb: the order's file, the binary, its arguments.
-pub(crate) fn main(args: &[String]) -> u8 {
-    run(args).unwrap_or_else(|trouble| {
-        crate::ui::error(&trouble.to_string(), None);
-        BROKEN
-    })
+/// What a shim tells its caller.
+pub(crate) struct Answer {
+    /// The exit code.
+    pub(crate) code: u8,
+    /// A line for standard error.
+    pub(crate) note: Option<String>,
 }
 
-fn run(args: &[String]) -> Result<u8, Trouble> {
+impl From<u8> for Answer {
+    fn from(code: u8) -> Answer {
+        Answer { code, note: None }
+    }
+}
+
+/// The body of the hidden verb: the order's file, the binary, its arguments.
+pub(crate) fn main(args: &[String]) -> Answer {
+    run(args).unwrap_or_else(|trouble| Answer { code: BROKEN, note: Some(format!("error: {trouble}")) })
+}
+
+fn run(args: &[String]) -> Result<Answer, Trouble> {
     let [order, binary, args @ ..] = args else {
         return Err(Trouble::Call("the shim is started by cargo, not by hand"));
     };
     let order: Order = serde_json::from_str(&fs::read_text(Utf8Path::new(order))?)?;
     match order.caller {
         Caller::Doctest => doctest::run(&order, binary, args),
-        Caller::CargoTest => batch::run(&order, binary, args),
+        Caller::CargoTest => Ok(batch::run(&order, binary, args)?.into()),
         Caller::Nextest => {
             let id = env::var("NEXTEST_BINARY_ID").ok_or(Trouble::Call("nextest did not name the binary"))?;
             if args.iter().any(|arg| arg == "--list") {
-                list::relay(&order, &id, binary, args)
+                Ok(list::relay(&order, &id, binary, args)?.into())
             } else {
                 let name = after(args, "--exact").ok_or(Trouble::Call("nextest did not name the test"))?;
                 let attempt = env::var("NEXTEST_ATTEMPT").and_then(|n| n.parse().ok()).unwrap_or(1);
                 let ending = single::run(&order, &single::Test { binary: &id, name: &name, attempt }, binary, args)?;
-                Ok(exit_code(single::passed(&ending, order.leaks)))
+                Ok(exit_code(single::passed(&ending, order.leaks)).into())
             }
         }
     }

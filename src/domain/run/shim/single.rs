@@ -102,7 +102,7 @@ fn sweep() -> Vec<String> {
         left = tree::children();
     }
     tree::kill_all(Duration::from_secs(1));
-    left.into_iter().map(|process| process.name).collect()
+    left
 }
 
 /// Reads the harness's log of verdicts. Of one test it is one line: `ok NAME`, `failed NAME`, `failed: WHY NAME`, `ignored NAME`.
