@@ -8,6 +8,7 @@ mod layers;
 mod planting;
 mod sampling;
 mod sharding;
+mod readme;
 mod show;
 mod summarize;
 mod support;
