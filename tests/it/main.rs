@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up is a failure of that test")]
 
 mod fixtures;
+mod interrupt;
 mod ladder;
 mod layers;
 mod planting;
