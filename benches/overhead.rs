@@ -12,7 +12,6 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
 
 use common::{Place, Taken};
 
@@ -64,21 +63,15 @@ fn put_up(place: &Place, subject: &Subject) {
         &format!("{scratch}/Cargo.toml"),
         "[package]\nname = \"scratch\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n",
     );
-    place.must(&scratch, &format!("cargo add --quiet {} && cargo fetch --quiet", subject.crates.join(" ")));
-    let metadata = place.must(&scratch, "cargo metadata --format-version 1").stdout;
-    let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
-    for package in metadata["packages"].as_array().unwrap() {
-        let name = package["name"].as_str().unwrap();
-        if subject.crates.contains(&name) {
-            let source = Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap();
-            let target = if subject.crates.len() == 1 { root.to_owned() } else { format!("{root}/{name}") };
-            place.must(
-                "",
-                &format!("mkdir -p {target} && cp -R '{}/.' {target} && chmod -R u+w {target}", source.display()),
-            );
-            place.must(&target, "rm -f .cargo-ok .cargo_vcs_info.json Cargo.toml.orig Cargo.lock");
-            println!("fetched {name} {}", package["version"].as_str().unwrap());
-        }
+    // Vendoring copies what was fetched, and fetches programs too, which can't be dependencies.
+    let names = subject.crates.join(" ");
+    place.must(&scratch, &format!("cargo add --quiet {names} && cargo vendor --quiet >/dev/null"));
+    for name in subject.crates {
+        let target = if subject.crates.len() == 1 { root.to_owned() } else { format!("{root}/{name}") };
+        place.must("", &format!("mkdir -p {target} && cp -R {scratch}/vendor/{name}/. {target}"));
+        place.must(&target, "rm -f .cargo-checksum.json .cargo_vcs_info.json Cargo.toml.orig Cargo.lock");
+        let version = place.must(&target, "grep -m 1 ^version Cargo.toml").stdout;
+        println!("fetched {name}, {}", version.trim_end());
     }
     if subject.crates.len() > 1 {
         let members: Vec<String> = subject.crates.iter().map(|name| format!("\"{name}\"")).collect();
@@ -121,14 +114,18 @@ fn compare(place: &Place, dir: &str, steps: &str, by_hand: &str, by_harness: &st
 
 /// Five failing tests: how much each says, and whether it names all five.
 fn plant(place: &Place, subject: &Subject) {
-    let package = if subject.crates.len() == 1 { String::new() } else { format!("{}/", subject.crates[0]) };
+    let package = if subject.crates.len() == 1 { "" } else { subject.crates[0] };
+    let root = place.dir.join(subject.name).join(package);
+    let file = ["src/lib.rs", "src/main.rs"].iter().map(|file| root.join(file)).find(|file| file.exists()).unwrap();
+    let whole = fs::read_to_string(&file).unwrap();
     let test = |n: usize| {
         format!(
-            "#[test]\nfn planted_{n}() {{\n    let sum: usize = (0..={n}).sum();\n    assert_eq!(sum, 100 + {n});\n}}\n"
+            "    #[test]\n    fn planted_{n}() {{\n        let sum: usize = (0..={n}).sum();\n        \
+             assert_eq!(sum, 100 + {n});\n    }}\n"
         )
     };
     let tests = (1..=5).map(test).collect::<Vec<_>>().join("\n");
-    place.write(&format!("{}/{package}tests/planted.rs", subject.name), &tests);
+    fs::write(&file, format!("{whole}\n#[cfg(test)]\nmod planted {{\n{tests}}}\n")).unwrap();
     println!("  five failing tests");
     let mut sizes = Vec::new();
     for line in [NO_FAIL_FAST, FAST] {
@@ -145,7 +142,7 @@ fn plant(place: &Place, subject: &Subject) {
         sizes.push(taken.bytes());
     }
     println!("    {:.1} times smaller", sizes[0] as f64 / sizes[1] as f64);
-    fs::remove_file(place.dir.join(format!("{}/{package}tests/planted.rs", subject.name))).unwrap();
+    fs::write(file, whole).unwrap();
 }
 
 /// The middle one.
