@@ -196,7 +196,11 @@ impl<'a> Context<'a> {
             stderr: &log,
             limit: step.limit.min(left),
         };
-        let report = self.runner.run(&job, tick);
+        let report = self.runner.run(&job, &mut || {
+            let wish = tick();
+            (self.tell)(Event::StillRunning { tier: step.tier, step: step.name.clone() });
+            wish
+        });
         match report.ended {
             Ended::Lost(why) => Err(RunError::Supervision { step: step.name.clone(), why }),
             _ => Ok(report),
