@@ -25,6 +25,34 @@ pub(crate) enum ExitCode {
 }
 
 impl ExitCode {
+    /// Every one, by its number.
+    pub(crate) const ALL: [ExitCode; 9] = [
+        ExitCode::Green,
+        ExitCode::Red,
+        ExitCode::Usage,
+        ExitCode::Environment,
+        ExitCode::TimeLimit,
+        ExitCode::NothingVerified,
+        ExitCode::Different,
+        ExitCode::Interrupted,
+        ExitCode::Terminated,
+    ];
+
+    /// What it says, for the help text.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            ExitCode::Green => "green: everything that ran is good",
+            ExitCode::Red => "red: something is broken",
+            ExitCode::Usage => "the command line or the contract is wrong",
+            ExitCode::Environment => "the environment lacks something that the run needs",
+            ExitCode::TimeLimit => "a time limit ended the run",
+            ExitCode::NothingVerified => "nothing was verified: no step ran, or no test",
+            ExitCode::Different => "a replayed failure took another form",
+            ExitCode::Interrupted => "interrupted by Ctrl-C",
+            ExitCode::Terminated => "ended by SIGTERM",
+        }
+    }
+
     /// The number that the shell sees.
     pub(crate) fn code(self) -> u8 {
         match self {

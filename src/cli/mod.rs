@@ -15,7 +15,7 @@ use crate::ui;
 
 /// A brief, trustworthy verdict on any Rust repository.
 #[derive(Debug, Parser)]
-#[command(name = "cargo-harness", bin_name = "cargo harness", version, about, max_term_width = 100)]
+#[command(name = "cargo-harness", bin_name = "cargo harness", version, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     global: flags::Global,
@@ -57,7 +57,10 @@ pub(crate) fn run(mut args: Vec<OsString>) -> u8 {
     if args.get(1).is_some_and(|arg| arg == "harness") {
         args.remove(1);
     }
-    let parsed = Cli::command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = Cli::command()
+        .after_help(exit_codes())
+        .try_get_matches_from(args)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
@@ -74,6 +77,12 @@ pub(crate) fn run(mut args: Vec<OsString>) -> u8 {
         error.code
     });
     code.code()
+}
+
+/// The exit codes as `--help` lists them.
+fn exit_codes() -> String {
+    let line = |code: ExitCode| format!("\n  {:>3}  {}", code.code(), code.meaning());
+    format!("Exit codes:{}", ExitCode::ALL.map(line).concat())
 }
 
 /// The verbs by which this program starts itself; no command line is parsed for them.

@@ -13,6 +13,7 @@ mod interrupt;
 mod ladder;
 mod layers;
 mod planting;
+mod readme;
 mod sampling;
 mod sharding;
 mod show;

@@ -13,7 +13,6 @@ use super::diagnostics;
 use super::source_index::Role;
 use super::tests_step::{self, Suite};
 use crate::base::{Category, FailureId, FailureKind, TimeLimit, panic_text};
-use crate::domain::contract::Policy;
 use crate::domain::ladder::{PlannedStep, Selection};
 use crate::domain::record::{Failure, Place, Replay};
 use crate::ports::process::{Wish, capture};
@@ -115,10 +114,10 @@ fn build(run: &Context<'_>, step: &PlannedStep, dir: &Utf8Path) -> Result<Built,
     let report = run.call(step, &call, &mut || Wish::GoOn)?;
     let log = run.log(step);
     let scene = run.scene(step, &run.dir.path, &log);
-    let findings = diagnostics::read(&scene, &json, &[], Policy::Report)?;
+    let findings = diagnostics::read(&scene, &json, &[])?;
     fs::remove_file(&json)?;
     let mut failures = super::static_checks::or_cargo_error(run, step, &report.ended, &findings);
-    failures.extend(findings.failures);
+    failures.extend(findings.errors);
     Ok(Built { ended: report.ended, programs: findings.programs, failures })
 }
 

@@ -9,6 +9,7 @@ pub(crate) use facts::{Facts, Failed};
 pub(crate) use tools::Runner;
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
@@ -122,6 +123,22 @@ impl Repo {
     pub(crate) fn harness_command(&self, args: &[&str]) -> Command {
         // As cargo calls a subcommand: with its name first.
         self.command(env!("CARGO_BIN_EXE_cargo-harness"), &[&["harness"], args].concat())
+    }
+
+    /// Runs a line of shell as a user types it, where `cargo harness` is the program under test; both streams are one.
+    pub(crate) fn shell(&self, line: &str) -> Answer {
+        let mut command = self.command("sh", &["-c", &format!("exec 2>&1\n{line}")]);
+        let path = command.get_envs().find_map(|(name, value)| value.filter(|_| name == "PATH")).unwrap_or_default();
+        let path = path.to_str().unwrap().to_owned();
+        let (bin, program) = (self.home.join("bin"), env!("CARGO_BIN_EXE_cargo-harness"));
+        // Not by name through cargo's own search, which may find an installed one first.
+        let cargo =
+            format!("#!/bin/sh\n[ \"$1\" = harness ] && exec '{program}' \"$@\"\nPATH='{path}' exec cargo \"$@\"\n");
+        std::fs::create_dir_all(&bin).unwrap();
+        std::fs::write(bin.join("cargo"), cargo).unwrap();
+        std::fs::set_permissions(bin.join("cargo"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        command.env("PATH", format!("{bin}:{path}"));
+        answer(command, "")
     }
 
     fn command(&self, program: &str, args: &[&str]) -> Command {

@@ -1,0 +1,134 @@
+//! A folder to measure in, and command lines that are timed and watched there.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A folder that goes at the end, with the harness on the path.
+pub(crate) struct Place {
+    pub(crate) dir: PathBuf,
+    path: String,
+    _folder: tempfile::TempDir,
+}
+
+/// What one command line took, said and answered.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) code: i32,
+    pub(crate) wall: Duration,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// The most memory that a process of each name ever had, in bytes, and how many such processes were seen.
+    pub(crate) peaks: BTreeMap<String, (u64, usize)>,
+    /// The most that all processes but the tests had at one moment, in bytes.
+    pub(crate) together: u64,
+}
+
+impl Taken {
+    pub(crate) fn ms(&self) -> f64 {
+        self.wall.as_secs_f64() * 1e3
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.stdout.len() + self.stderr.len()
+    }
+}
+
+/// Whether `cargo bench` asks for a measurement; test runners that only want to know that the program starts get none.
+pub(crate) fn is_asked() -> bool {
+    std::env::args().any(|arg| arg == "--bench")
+}
+
+impl Place {
+    pub(crate) fn new() -> Place {
+        let folder = tempfile::Builder::new().prefix("harness-bench-").tempdir().unwrap();
+        let dir = folder.path().canonicalize().unwrap();
+        let program = Path::new(env!("CARGO_BIN_EXE_cargo-harness"));
+        let bin = dir.join("bin");
+        fs::create_dir(&bin).unwrap();
+        std::os::unix::fs::symlink(program, bin.join("cargo-harness")).unwrap();
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+        Place { dir, path, _folder: folder }
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.dir.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Runs a command line as a user types it.
+    pub(crate) fn run(&self, dir: &str, line: &str) -> Taken {
+        self.taken(dir, line, None)
+    }
+
+    /// The same, which must succeed.
+    pub(crate) fn must(&self, dir: &str, line: &str) -> Taken {
+        let taken = self.run(dir, line);
+        assert_eq!(taken.code, 0, "{line}\n{}{}", taken.stdout, taken.stderr);
+        taken
+    }
+
+    /// The same with an eye on the memory of every process that it starts; those named `watched` aren't the harness's doing.
+    pub(crate) fn taken(&self, dir: &str, line: &str, watched: Option<&str>) -> Taken {
+        let (out, err) = (self.dir.join("stdout"), self.dir.join("stderr"));
+        let mut command = Command::new("sh");
+        command.args(["-c", line]).current_dir(self.dir.join(dir)).env("PATH", &self.path).stdin(Stdio::null());
+        command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
+        // What cargo sets for the programs that it runs would make the commands' environment another than a user's.
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy().into_owned();
+            let of_cargo = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+            let exact = ["CARGO", "RUSTUP_TOOLCHAIN", "RUST_RECURSION_COUNT", "LD_LIBRARY_PATH", "CARGO_TARGET_DIR"];
+            if exact.contains(&name.as_str()) || of_cargo.iter().any(|prefix| name.starts_with(prefix)) {
+                command.env_remove(name);
+            }
+        }
+        let mut taken = Taken::default();
+        let started = Instant::now();
+        let mut child = command.spawn().unwrap();
+        let status = match watched {
+            None => child.wait().unwrap(),
+            Some(test) => loop {
+                look(child.id(), test, &mut taken);
+                match child.try_wait().unwrap() {
+                    Some(status) => break status,
+                    None => std::thread::sleep(Duration::from_millis(10)),
+                }
+            },
+        };
+        taken.wall = started.elapsed();
+        taken.code = status.code().unwrap_or(-1);
+        taken.stdout = String::from_utf8_lossy(&fs::read(out).unwrap()).into_owned();
+        taken.stderr = String::from_utf8_lossy(&fs::read(err).unwrap()).into_owned();
+        taken
+    }
+}
+
+/// Adds what the processes below `root` have now.
+fn look(root: u32, test: &str, taken: &mut Taken) {
+    let (mut waiting, mut together) = (vec![root], 0);
+    while let Some(pid) = waiting.pop() {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        for task in tasks {
+            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            waiting.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+        }
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let bytes = |name: &str| {
+            let number = field(name).and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
+            number.map(|kib| kib << 10)
+        };
+        let (Some(name), Some(peak)) = (field("Name:"), bytes("VmHWM:")) else { continue };
+        let seen = taken.peaks.entry(name.to_owned()).or_default();
+        *seen = (seen.0.max(peak), seen.1 + 1);
+        // The kernel cuts a process's name at 15 bytes.
+        if !name.starts_with(&test[..test.len().min(15)]) && name != "sh" {
+            together += bytes("VmRSS:").unwrap_or(0);
+        }
+    }
+    taken.together = taken.together.max(together);
+}
