@@ -180,8 +180,9 @@ impl TestJob<'_> {
         fs::remove_file(&self.files.events)?;
         fs::remove_file(&self.files.junit)?;
         let path = (!selection.is_whole()).then(|| self.files.selection.clone());
+        let text = serde_json::to_string(selection).unwrap_or_default();
         if path.is_some() {
-            fs::replace(&self.files.selection, serde_json::to_string(selection).unwrap_or_default().as_bytes())?;
+            fs::replace(&self.files.selection, text.as_bytes())?;
         }
         let order = Order {
             caller: if self.by_nextest { Caller::Nextest } else { Caller::CargoTest },
@@ -193,7 +194,7 @@ impl TestJob<'_> {
             chain: runner_config::read(self.run)?.chain,
             unharnessed: unharnessed::binaries(&self.run.workspace.packages),
             binaries: self.binaries.clone(),
-            selection: path,
+            selection: path.map(|path| (path, shim::seal(&text))),
             oom_kills: tree::oom_kills(),
         };
         Ok(fs::replace(&self.files.order, serde_json::to_string(&order).unwrap_or_default().as_bytes())?)
@@ -389,6 +390,3 @@ impl Suite {
         Suite { filter, selection: Selection::default(), env: Vec::new(), sampled: true }
     }
 }
-
-/// The shim's hidden verb is a word of the runner flag.
-pub(super) const SHIM: &str = shim::VERB;

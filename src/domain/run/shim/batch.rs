@@ -128,7 +128,7 @@ fn batch(order: &Order, id: &str, binary: &str, tests: &[String]) -> Result<Outc
         .lines()
         .filter(|line| line.starts_with("failed"))
         .map(last_word)
-        .filter(|name| wanted.contains(name.as_str()) && !ok.contains(name))
+        .filter(|name| wanted.contains(name.as_str()))
         .collect();
     let leaked = !tree::children().is_empty();
     tree::kill_all(Duration::from_secs(1));
