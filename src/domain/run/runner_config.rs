@@ -40,7 +40,8 @@ pub(super) fn read(run: &Context<'_>) -> Result<RunnerConfig, RunError> {
 /// Where the configuration is broken.
 pub(super) fn flag(run: &Context<'_>, order: &Utf8Path) -> Result<[String; 2], RunError> {
     let seal = shim::seal(&fs::read_text(order)?);
-    let words = [env::own_program().as_str(), shim::VERB, order.as_str(), &seal].map(|word| toml::Value::String(word.to_owned()));
+    let words = [env::own_program().as_str(), shim::VERB, order.as_str(), &seal]
+        .map(|word| toml::Value::String(word.to_owned()));
     let runner = toml::Value::Array(words.to_vec());
     Ok(["--config".to_owned(), format!("target.{}.runner={runner}", read(run)?.triple)])
 }
