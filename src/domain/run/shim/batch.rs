@@ -74,7 +74,7 @@ fn take_repeated(tests: &mut Vec<String>) -> BTreeSet<String> {
 
 /// A binary without a harness is one test, named as its target.
 fn whole(order: &Order, id: &str, binary: &str, args: &[String]) -> Result<u8, Trouble> {
-    let name = id.rsplit(['/', ':']).next().unwrap_or(id);
+    let name = list::target_name(id);
     let taken = vec![name.to_owned()];
     test_event::write(
         &order.events,

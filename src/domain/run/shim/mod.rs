@@ -136,6 +136,7 @@ fn run(args: &[String]) -> Result<Answer, Trouble> {
             } else {
                 let name = after(args, "--exact").ok_or(Trouble::Call("nextest did not name the test"))?;
                 let attempt = env::var("NEXTEST_ATTEMPT").and_then(|n| n.parse().ok()).unwrap_or(1);
+                let args = if list::is_whole(&order, &id) { &[] } else { args };
                 let ending = single::run(&order, &single::Test { binary: &id, name: &name, attempt }, binary, args)?;
                 Ok(exit_code(single::passed(&ending, order.leaks)).into())
             }
