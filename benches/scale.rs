@@ -33,13 +33,16 @@ fn many(place: &Place, tests: usize) {
     println!("\n{tests} tests");
     let taken = [NEXTEST, HARNESS].map(|line| (line, place.taken("many", line, Some("many-"))));
     for (line, taken) in &taken {
-        let per_test = taken.ms() / tests as f64;
-        println!("  {line}: code {}, {:.1} s, {per_test:.2} ms a test", taken.code, taken.wall.as_secs_f64());
+        let per_test = taken.wall.as_secs_f64() * 1e3 / tests as f64;
+        let (wall, cpu) = (taken.wall.as_secs_f64(), taken.cpu);
+        println!("  {line}: code {}, {wall:.1} s, {per_test:.2} ms a test, cpu {cpu:.1} s", taken.code);
         memory(taken);
     }
-    let more = (taken[1].1.ms() - taken[0].1.ms()) / tests as f64;
-    println!("  overhead {more:+.2} ms a test");
-    print!("{}", taken[1].1.stdout);
+    let [nextest, harness] = &taken;
+    let more = |of: fn(&Taken) -> f64| (of(&harness.1) - of(&nextest.1)) * 1e3 / tests as f64;
+    let (wall, cpu) = (more(|taken| taken.wall.as_secs_f64()), more(|taken| taken.cpu));
+    println!("  overhead {wall:+.2} ms a test, cpu {cpu:+.2} ms a test");
+    print!("{}", harness.1.stdout);
 }
 
 fn loud(place: &Place) {
@@ -51,7 +54,12 @@ fn loud(place: &Place) {
     println!("\none test that prints 1 GB");
     for line in [HARNESS, NEXTEST] {
         let taken = place.taken("loud", line, Some("loud-"));
-        println!("  {line}: code {}, {:.1} s, {} bytes said", taken.code, taken.wall.as_secs_f64(), taken.bytes());
+        println!(
+            "  {line}: code {}, {:.1} s, {} bytes said",
+            taken.code,
+            taken.wall.as_secs_f64(),
+            taken.stdout.len() + taken.stderr.len()
+        );
         memory(&taken);
     }
 }

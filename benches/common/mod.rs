@@ -18,22 +18,14 @@ pub(crate) struct Place {
 pub(crate) struct Taken {
     pub(crate) code: i32,
     pub(crate) wall: Duration,
+    /// What all its processes computed together, which a busy machine changes less than `wall`; in seconds.
+    pub(crate) cpu: f64,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     /// The most memory that a process of each name ever had, in bytes, and how many such processes were seen.
     pub(crate) peaks: BTreeMap<String, (u64, usize)>,
     /// The most that all processes but the tests had at one moment, in bytes.
     pub(crate) together: u64,
-}
-
-impl Taken {
-    pub(crate) fn ms(&self) -> f64 {
-        self.wall.as_secs_f64() * 1e3
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.stdout.len() + self.stderr.len()
-    }
 }
 
 /// Whether `cargo bench` asks for a measurement; test runners that only want to know that the program starts get none.
@@ -75,7 +67,9 @@ impl Place {
     pub(crate) fn taken(&self, dir: &str, line: &str, watched: Option<&str>) -> Taken {
         let (out, err) = (self.dir.join("stdout"), self.dir.join("stderr"));
         let mut command = Command::new("sh");
-        command.args(["-c", line]).current_dir(self.dir.join(dir)).env("PATH", &self.path).stdin(Stdio::null());
+        let times = self.dir.join("times");
+        let line = format!("( {line} )\ncode=$?; times > '{}'; exit $code", times.display());
+        command.args(["-c", &line]).current_dir(self.dir.join(dir)).env("PATH", &self.path).stdin(Stdio::null());
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
         // What cargo sets for the programs that it runs would make the commands' environment another than a user's.
         for (name, _) in std::env::vars_os() {
@@ -101,10 +95,17 @@ impl Place {
         };
         taken.wall = started.elapsed();
         taken.code = status.code().unwrap_or(-1);
+        taken.cpu = fs::read_to_string(times).unwrap().split_whitespace().map(seconds).sum();
         taken.stdout = String::from_utf8_lossy(&fs::read(out).unwrap()).into_owned();
         taken.stderr = String::from_utf8_lossy(&fs::read(err).unwrap()).into_owned();
         taken
     }
+}
+
+/// `1m2.345s`, as the shell writes times.
+fn seconds(text: &str) -> f64 {
+    let (minutes, seconds) = text.trim_end_matches('s').split_once('m').unwrap();
+    minutes.parse::<f64>().unwrap() * 60.0 + seconds.parse::<f64>().unwrap()
 }
 
 /// Adds what the processes below `root` have now.
