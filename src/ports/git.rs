@@ -65,23 +65,37 @@ impl ChangedLines {
 pub(crate) fn changed_lines(dir: &Utf8Path) -> Option<ChangedLines> {
     let upstream = answer(dir, &["merge-base", "HEAD", "@{upstream}"]);
     let base = upstream.or_else(|| answer(dir, &["rev-parse", "--verify", "HEAD"]))?;
-    let question = ["diff", "--unified=0", "--no-ext-diff", "--no-textconv", "--no-color", "--text", "--relative"];
+    let question = [
+        "-c",
+        "core.quotePath=false",
+        "diff",
+        "--unified=0",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-color",
+        "--text",
+        "--relative",
+    ];
     let form = ["--no-renames", "--src-prefix=a/", "--dst-prefix=b/", base.trim(), "--"];
     let difference = answer(dir, &[question.as_slice(), form.as_slice()].concat())?;
     let untracked = ask(dir, &["ls-files", "--others", "--exclude-standard", "-z"]);
-    Some(ChangedLines { places: changed_places(&difference), untracked: untracked.into_iter().collect() })
+    Some(ChangedLines { places: changed_places(&difference)?, untracked: untracked.into_iter().collect() })
 }
 
 /// Reads a diff without context. The lines of a place are skipped by their number, so that none can pass for a header.
-fn changed_places(difference: &str) -> BTreeMap<Utf8PathBuf, Vec<(u32, u32)>> {
+/// None where a name is so odd that git quotes it.
+fn changed_places(difference: &str) -> Option<BTreeMap<Utf8PathBuf, Vec<(u32, u32)>>> {
     let mut places: BTreeMap<Utf8PathBuf, Vec<(u32, u32)>> = BTreeMap::new();
     let mut file = None;
     let mut content = 0;
     for line in difference.lines().filter(|line| !line.starts_with('\\')) {
         if content > 0 {
             content -= 1;
-        } else if let Some(path) = line.strip_prefix("+++ b/") {
-            file = Some(Utf8PathBuf::from(path));
+        } else if line.starts_with("+++ \"") {
+            return None;
+        } else if let Some(path) = line.strip_prefix("+++ ") {
+            // Behind a name with a space stands a tab.
+            file = path.strip_prefix("b/").map(|path| Utf8PathBuf::from(path.trim_end_matches('\t')));
         } else if let Some((removed, (first, added))) = place_header(line)
             && let Some(file) = &file
         {
@@ -89,7 +103,7 @@ fn changed_places(difference: &str) -> BTreeMap<Utf8PathBuf, Vec<(u32, u32)>> {
             content = removed + added;
         }
     }
-    places
+    Some(places)
 }
 
 /// `@@ -A,B +C,D @@`: B, and C with D; a count that is left out is 1.
@@ -110,9 +124,10 @@ mod tests {
     fn changed_lines_are_read_and_content_passes_for_no_header() {
         let difference = "diff --git a/x.rs b/x.rs\n--- a/x.rs\n+++ b/x.rs\n@@ -1,2 +1,3 @@ fn x()\n-a\n-b\n+c\n+++ b/y.rs\n+d\n\
                           @@ -9 +10 @@\n-e\n+f\n\\ No newline at end of file\n--- a/z.rs\n+++ /dev/null\n";
-        let changed = ChangedLines { places: changed_places(difference), ..ChangedLines::default() };
+        let changed = ChangedLines { places: changed_places(difference).unwrap(), ..ChangedLines::default() };
         let lines: Vec<u32> = (0..15).filter(|line| changed.contain("x.rs".into(), *line)).collect();
         assert_eq!(lines, [1, 2, 3, 10]);
         assert!(!changed.contain("y.rs".into(), 1));
+        assert_eq!(changed_places("--- /dev/null\n+++ \"b/\\t.rs\"\n@@ -0,0 +1 @@\n+a\n"), None);
     }
 }

@@ -329,3 +329,30 @@ fn findings_in_several_members_are_each_reported() {
     ");
     assert_eq!(facts.phrase(), "RED at tier 0");
 }
+
+/// In git the default is to hold against a change only the warnings that it brings.
+#[test]
+fn of_warnings_those_on_changed_lines_are_failures_and_old_ones_are_said() {
+    let repo = Repo::from_fixture("single");
+    let names = ["plain", "with space", "\u{e4}ther"];
+    let declared: String =
+        names.iter().map(|name| format!("#[path = \"{name}.rs\"]\nmod {};\n", &name[name.len() - 4..])).collect();
+    repo.write("src/plot.rs", &format!("//! Old and new.\n\n{declared}\nfn old() {{}}\n"));
+    for name in names {
+        repo.write(&format!("src/{name}.rs"), "//! Old.\n\nfn old() {}\n");
+    }
+    repo.write(".gitignore", "/target\n").git_init();
+    let old = repo.facts(&["run", "--tier", "0"]);
+    assert_eq!((old.code, old.failures().len()), (0, 0), "{old:#?}");
+    let human = repo.harness(&["run", "--tier", "0"]).stdout;
+    assert!(human.contains("4 warnings in unchanged lines"), "{human}");
+    for name in names {
+        repo.write(&format!("src/{name}.rs"), "//! Old.\n\nfn old() {}\n\nfn new() {}\n");
+    }
+    let new = repo.facts(&["run", "--tier", "0"]);
+    let mut places: Vec<String> = new.failures().into_iter().map(|failed| failed.place).collect();
+    places.sort();
+    assert_eq!(places, ["src/plain.rs:5:4", "src/with space.rs:5:4", "src/\u{e4}ther.rs:5:4"], "{new:#?}");
+    repo.write("Harness.toml", "[steps.clippy]\nuses = \"clippy\"\nwarnings = \"deny\"\n");
+    assert_eq!(repo.facts(&["run", "--tier", "0"]).failures().len(), 7);
+}

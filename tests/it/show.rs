@@ -9,7 +9,7 @@ const FAILURE: &str = r#"{"id":"t-9ab20c1d","category":"ASSERT","tier":1,"step":
 fn record_of(failure: &str, verdict: &str) -> String {
     format!(
         r#"{{"version":1,"id":"20261122T170005.123Z-7","asked":"fast","mode":"fast","tiers":"0-1","seed":24301,"verdict":"{verdict}",
-        "stopped_at":1,"ms":2412,"contract":"00","tools":[],"steps":[
+        "stopped_at":1,"ms":2412,"latest":"target/harness/latest","contract":"00","tools":[],"steps":[
         {{"tier":0,"name":"fmt","outcome":"ok","ms":300,"log":"0-fmt.log"}},
         {{"tier":1,"name":"unit","outcome":"failed","ms":900,"counts":{{"passed":4,"failed":1,"skipped":0}},"failures":[{failure}],
         "log":"1-unit.log"}}]}}"#

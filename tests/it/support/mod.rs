@@ -64,9 +64,18 @@ impl Repo {
     pub(crate) fn with_dependencies(&mut self) -> &mut Repo {
         let lock = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock");
         std::fs::copy(lock, self.root.join("Cargo.lock")).unwrap();
-        let target = Utf8Path::new(env!("CARGO_TARGET_TMPDIR")).join(self.root.file_name().unwrap());
+        let target = Utf8Path::new(env!("CARGO_TARGET_TMPDIR")).join("dependencies");
         if target.join("harness").exists() {
             std::fs::remove_dir_all(target.join("harness")).unwrap();
+        }
+        // What was built of earlier copies of the fixture is of no use to this one.
+        for folder in ["deps", ".fingerprint", "incremental"] {
+            let entries = target.join("debug").join(folder).read_dir_utf8().into_iter().flatten().flatten();
+            for path in
+                entries.map(camino::Utf8DirEntry::into_path).filter(|path| path.as_str().contains("/properties-"))
+            {
+                if path.is_dir() { std::fs::remove_dir_all(path).unwrap() } else { std::fs::remove_file(path).unwrap() }
+            }
         }
         self.set_env("CARGO_TARGET_DIR", target.as_str())
     }
