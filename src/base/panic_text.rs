@@ -240,6 +240,14 @@ pub(crate) fn property_counterexample(message: &str) -> Option<String> {
     Some(capped(&one_line(&format!("{INPUT} {}", input.trim())), MESSAGE_BYTES))
 }
 
+/// The file and line that proptest's own assertions write into the message; the panic itself names the whole macro's.
+pub(crate) fn property_place(message: &str) -> Option<(&str, u32)> {
+    let (reason, _) = message.trim_start().strip_prefix("Test failed: ")?.split_once("\nminimal failing input:")?;
+    let (_, at) = reason.trim_end().trim_end_matches('.').rsplit_once(" at ")?;
+    let (file, line) = at.rsplit_once(':')?;
+    Some((file, line.parse().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -372,5 +380,12 @@ mod tests {
             let text = format!("\nthread '{thread}' (7) panicked at {file}:{line}:{column}:\n{message}\nnote: run with `RUST_BACKTRACE=1`\n");
             prop_assert_eq!(panics(&text), [PanicText { thread, file, line, column, message }]);
         }
+    }
+
+    #[test]
+    fn a_property_names_the_line_of_its_assertion() {
+        let text = "Test failed: assertion failed: `(left == right)` \n  left: `1`,\n right: `2` at src/a b.rs:8.\nminimal failing input: n = 1";
+        assert_eq!(property_place(text), Some(("src/a b.rs", 8)));
+        assert_eq!(property_place("Test failed: look at this.\nminimal failing input: n = 1"), None);
     }
 }

@@ -1,5 +1,7 @@
 //! What git knows, asked so that nothing in the repository's configuration is executed.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{fs, process};
@@ -40,4 +42,77 @@ fn answer(dir: &Utf8Path, question: &[&str]) -> Option<String> {
     let command = ["git", "-C", dir.as_str()];
     let argv: Vec<String> = command.iter().chain(&HARMLESS).chain(question).map(|word| (*word).to_owned()).collect();
     process::capture(&argv).ok().filter(|output| output.success).map(|output| output.stdout)
+}
+
+/// The lines of a tree that differ from a commit.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct ChangedLines {
+    /// By file: first line and number of lines of each changed place.
+    places: BTreeMap<Utf8PathBuf, Vec<(u32, u32)>>,
+    untracked: BTreeSet<Utf8PathBuf>,
+}
+
+impl ChangedLines {
+    /// Whether a line, counted from 1, of a file relative to the tree is among them.
+    pub(crate) fn contain(&self, file: &Utf8Path, line: u32) -> bool {
+        let within = |(first, count): &(u32, u32)| (*first..first.saturating_add(*count)).contains(&line);
+        self.untracked.contains(file) || self.places.get(file).is_some_and(|places| places.iter().any(within))
+    }
+}
+
+/// The lines below `dir` that differ from the upstream branch, or without one from the last commit. None outside of git or
+/// before the first commit.
+pub(crate) fn changed_lines(dir: &Utf8Path) -> Option<ChangedLines> {
+    let upstream = answer(dir, &["merge-base", "HEAD", "@{upstream}"]);
+    let base = upstream.or_else(|| answer(dir, &["rev-parse", "--verify", "HEAD"]))?;
+    let question = ["diff", "--unified=0", "--no-ext-diff", "--no-textconv", "--no-color", "--text", "--relative"];
+    let form = ["--no-renames", "--src-prefix=a/", "--dst-prefix=b/", base.trim(), "--"];
+    let difference = answer(dir, &[question.as_slice(), form.as_slice()].concat())?;
+    let untracked = ask(dir, &["ls-files", "--others", "--exclude-standard", "-z"]);
+    Some(ChangedLines { places: changed_places(&difference), untracked: untracked.into_iter().collect() })
+}
+
+/// Reads a diff without context. The lines of a place are skipped by their number, so that none can pass for a header.
+fn changed_places(difference: &str) -> BTreeMap<Utf8PathBuf, Vec<(u32, u32)>> {
+    let mut places: BTreeMap<Utf8PathBuf, Vec<(u32, u32)>> = BTreeMap::new();
+    let mut file = None;
+    let mut content = 0;
+    for line in difference.lines().filter(|line| !line.starts_with('\\')) {
+        if content > 0 {
+            content -= 1;
+        } else if let Some(path) = line.strip_prefix("+++ b/") {
+            file = Some(Utf8PathBuf::from(path));
+        } else if let Some((removed, (first, added))) = place_header(line)
+            && let Some(file) = &file
+        {
+            places.entry(file.clone()).or_default().push((first, added));
+            content = removed + added;
+        }
+    }
+    places
+}
+
+/// `@@ -A,B +C,D @@`: B, and C with D; a count that is left out is 1.
+fn place_header(line: &str) -> Option<(u32, (u32, u32))> {
+    let (removed, rest) = line.strip_prefix("@@ -")?.split_once(" +")?;
+    let range = |text: &str| -> Option<(u32, u32)> {
+        let (first, count) = text.split_once(',').unwrap_or((text, "1"));
+        Some((first.parse().ok()?, count.parse().ok()?))
+    };
+    Some((range(removed)?.1, range(rest.split(' ').next()?)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_lines_are_read_and_content_passes_for_no_header() {
+        let difference = "diff --git a/x.rs b/x.rs\n--- a/x.rs\n+++ b/x.rs\n@@ -1,2 +1,3 @@ fn x()\n-a\n-b\n+c\n+++ b/y.rs\n+d\n\
+                          @@ -9 +10 @@\n-e\n+f\n\\ No newline at end of file\n--- a/z.rs\n+++ /dev/null\n";
+        let changed = ChangedLines { places: changed_places(difference), ..ChangedLines::default() };
+        let lines: Vec<u32> = (0..15).filter(|line| changed.contain("x.rs".into(), *line)).collect();
+        assert_eq!(lines, [1, 2, 3, 10]);
+        assert!(!changed.contain("y.rs".into(), 1));
+    }
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 
-use super::env;
 use super::supervisor::{self, Ended, Order, Report};
+use super::{env, tree};
 
 /// What a short command printed.
 #[derive(Clone, Debug)]
@@ -80,6 +80,9 @@ pub(crate) struct Supervised {
 /// How often `tick` is called, and how soon an interrupt is noticed.
 const TICK: Duration = Duration::from_millis(50);
 
+/// How long to go on killing what a lost supervisor has left.
+const SWEEP: Duration = Duration::from_secs(1);
+
 impl Supervised {
     /// From now on Ctrl-C and SIGTERM stop the commands instead of this process.
     pub(crate) fn new() -> io::Result<Supervised> {
@@ -87,6 +90,8 @@ impl Supervised {
         for number in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
             signal_hook::flag::register_usize(number, Arc::clone(&signal), number as usize)?;
         }
+        // What a supervisor watched falls to this process where somebody kills the supervisor.
+        tree::become_subreaper()?;
         Ok(Supervised { signal })
     }
 
@@ -116,8 +121,10 @@ impl Supervised {
                 held.take();
             }
         };
-        let lost = || format!("the supervisor of the step ended with {}", output.status);
-        Ok(serde_json::from_slice(&output.stdout).unwrap_or_else(|_| Report { ended: Ended::Lost(lost()), swept: 0 }))
+        Ok(serde_json::from_slice(&output.stdout).unwrap_or_else(|_| {
+            let lost = format!("the supervisor of the step ended with {}", output.status);
+            Report { ended: Ended::Lost(lost), swept: tree::kill_all(SWEEP) }
+        }))
     }
 }
 

@@ -38,6 +38,17 @@ impl SignalPipe {
         }
         Ok(SignalPipe(reader))
     }
+
+    /// Whether one of the signals has come, or comes within so long.
+    pub(crate) fn arrived(&self, within: Duration) -> bool {
+        let mut fds = [PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)];
+        loop {
+            match poll(&mut fds, Some(&timespec(within))) {
+                Err(rustix::io::Errno::INTR) => {}
+                ready => return ready.is_ok_and(|count| count > 0),
+            }
+        }
+    }
 }
 
 /// Why a wait ended.

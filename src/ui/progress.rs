@@ -37,12 +37,10 @@ impl Progress {
         match self {
             Progress::Bars { all, bars } => show_bar(all, bars, event),
             Progress::Lines { started, last } => {
-                if let Event::TestsEnded { tier, step, ended, failed, of } = event
-                    && last.elapsed() >= LINE_EVERY
+                if last.elapsed() >= LINE_EVERY
+                    && let Some(text) = line(event)
                 {
-                    let of = of.map_or(String::new(), |of| format!(" of {of}"));
-                    let time = started.elapsed().as_secs();
-                    super::note(&format!("T{tier} {step}: {ended}{of} done, {failed} failed, {time}s"));
+                    super::note(&format!("{text}, {}s", started.elapsed().as_secs()));
                     *last = clock::now();
                 }
             }
@@ -55,6 +53,18 @@ impl Progress {
         if let Progress::Bars { all, .. } = self {
             let _ = all.clear();
         }
+    }
+}
+
+/// What a rare line says of an event.
+fn line(event: &Event) -> Option<String> {
+    match event {
+        Event::StillRunning { tier, step } => Some(format!("T{tier} {step}: running")),
+        Event::TestsEnded { tier, step, ended, failed, of } if *ended > 0 => {
+            let of = of.map_or(String::new(), |of| format!(" of {of}"));
+            Some(format!("T{tier} {step}: {ended}{of} done, {failed} failed"))
+        }
+        _ => None,
     }
 }
 
@@ -78,6 +88,7 @@ fn show_bar(all: &MultiProgress, bars: &mut BTreeMap<String, ProgressBar>, event
             bar.set_position(*ended);
             bar.set_message(if *failed > 0 { format!("{failed} failed") } else { String::new() });
         }
+        Event::StillRunning { .. } => {}
         Event::StepEnded(record) => {
             if let Some(bar) = bars.remove(&record.name) {
                 bar.finish_and_clear();

@@ -1,9 +1,22 @@
 //! The program as its users see it: every test runs the real binary in a repository of its own.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what a test cannot set up is a failure of that test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what a test cannot set up is a failure of that test"
+)]
+#![expect(clippy::disallowed_methods, reason = "the tests stand outside of the doors that they test")]
 
+mod fixtures;
+mod interrupt;
+mod ladder;
 mod layers;
+mod planting;
 mod readme;
+mod sampling;
+mod sharding;
 mod show;
 mod summarize;
 mod support;
+mod trouble;

@@ -1,6 +1,6 @@
 //! What holds where the contract is silent: the ladder, its steps and the modes.
 
-use super::types::{Contract, ModeTable, Policy, Sample, Uses};
+use super::types::{Contract, ModeTable, Sample, Uses, Warnings};
 use crate::base::{Tier, Tiers, TimeLimit};
 use crate::domain::record::Mode;
 
@@ -32,8 +32,8 @@ pub(crate) const STEPS: [(&str, Uses); 11] = [
     ("system", Uses::Build),
 ];
 
-/// Whether warnings are failures where a step doesn't say.
-pub(crate) const WARNINGS: Policy = Policy::Deny;
+/// Which warnings are failures where a step doesn't say.
+pub(crate) const WARNINGS: Warnings = Warnings::New;
 
 /// The steps of a tier that the contract doesn't name.
 pub(crate) fn tier_steps(tier: Tier) -> &'static [&'static str] {

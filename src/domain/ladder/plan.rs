@@ -5,7 +5,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use crate::base::{ExitCode, Explain, Seed, Shard, Tier, Tiers, TimeLimit};
-use crate::domain::contract::{Build, Contract, Policy, Sample, Step, Uses, builtin};
+use crate::domain::contract::{Build, Contract, Sample, Step, Uses, Warnings, builtin};
 use crate::domain::record::{Mode, TestName};
 
 /// What the command line asks for.
@@ -31,8 +31,8 @@ pub(crate) struct Request {
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     Rustfmt,
-    Check { warnings: Policy },
-    Clippy { warnings: Policy },
+    Check { warnings: Warnings },
+    Clippy { warnings: Warnings },
     Nextest { filter: Option<String> },
     Doctest,
     Proptest { filter: Option<String>, cases: Option<u32> },
@@ -152,7 +152,7 @@ fn kind(contract: &Contract, tier: Tier, name: &str, mode: &builtin::EffectiveMo
     let own = contract.steps.get(name).map(toml::Spanned::get_ref);
     let uses = own.map(|step| step.uses).or_else(|| builtin::uses(name))?;
     let filter = own.and_then(|step| step.filter.clone());
-    let warnings = own.and_then(|step| step.warnings).unwrap_or(Policy::Deny);
+    let warnings = own.and_then(|step| step.warnings).unwrap_or(builtin::WARNINGS);
     Some(match uses {
         Uses::Rustfmt => Kind::Rustfmt,
         Uses::Check => Kind::Check { warnings },

@@ -1,6 +1,6 @@
 //! A whole run, as `run.json` holds it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -183,8 +183,10 @@ impl RunRecord {
         self.steps.iter().filter_map(|step| step.counts).fold(Counts::default(), std::ops::Add::add)
     }
 
-    /// Every note, the run's own first.
+    /// Every note once, the run's own first.
     pub(crate) fn notes(&self) -> impl Iterator<Item = &str> {
-        self.notes.iter().chain(self.steps.iter().flat_map(|step| &step.notes)).map(String::as_str)
+        let mut seen = BTreeSet::new();
+        let all = self.notes.iter().chain(self.steps.iter().flat_map(|step| &step.notes));
+        all.map(String::as_str).filter(move |note| seen.insert(*note))
     }
 }

@@ -16,10 +16,10 @@ pub(crate) struct ErrorLine<'a> {
 }
 
 /// No line is longer than this many bytes.
-const LINE_BYTES: usize = 240;
+const LINE_BYTES: usize = 320;
 /// The parts around the message are cut first, so that some of the message and all of the id always remain.
-const CATEGORY_BYTES: usize = 32;
-const SUBJECT_BYTES: usize = 80;
+const CATEGORY_BYTES: usize = 64;
+const SUBJECT_BYTES: usize = 128;
 const PLACE_BYTES: usize = 72;
 
 impl<'a> From<&'a Failure> for ErrorLine<'a> {

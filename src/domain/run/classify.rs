@@ -4,7 +4,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::judge::Fault;
 use super::test_event::{Ending, Said, TestEnd};
-use crate::base::{Category, FailureId, FailureKind, Tier, panic_text};
+use crate::base::panic_text::{self, PanicText};
+use crate::base::{Category, FailureId, FailureKind, Tier};
 use crate::domain::contract::CategoryRule;
 use crate::domain::record::{Failure, Place, Replay, TestName};
 use crate::ports::fs;
@@ -150,7 +151,12 @@ impl Scene<'_> {
                 Nature { place: place(), ..Nature::plain(Category::exit(), &message) }
             }
             TestEnd::Exited(code) => match (panic, &ending.said) {
-                (Some(panic), _) => Nature { place: place(), ..of_panic(&panic.message) },
+                (Some(panic), _) => {
+                    let nature = of_panic(&panic.message);
+                    let of_property = nature.kind == FailureKind::Property;
+                    let inner = of_property.then(|| self.property_place(panic, &panics, dir)).flatten();
+                    Nature { place: inner.or_else(place), ..nature }
+                }
                 (None, Said::Failed(why)) if !why.is_empty() => {
                     let (text, at) = why.rsplit_once(" at ").unwrap_or((why, ""));
                     let place = self.written_place(at, dir);
@@ -165,6 +171,15 @@ impl Scene<'_> {
                 }
             },
         }
+    }
+
+    /// Where within a block of properties one failed: by its own words, or by the last panic that it caught.
+    fn property_place(&self, panic: &PanicText, panics: &[PanicText], dir: &Utf8Path) -> Option<Place> {
+        if let Some((file, line)) = panic_text::property_place(&panic.message) {
+            return Some(Place { column: None, ..self.place(file, line, 0, dir) });
+        }
+        let caught = panics.iter().rev().find(|other| (&other.file, other.line) != (&panic.file, panic.line))?;
+        Some(self.place(&caught.file, caught.line, caught.column, dir))
     }
 
     /// `src/lib.rs:28:29` as a place.

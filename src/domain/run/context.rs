@@ -142,7 +142,7 @@ impl<'a> Context<'a> {
         argv.extend(["--manifest-path".to_owned(), self.workspace.root.join("Cargo.toml").to_string()]);
         match self.flags.packages.as_slice() {
             [] => argv.push("--workspace".to_owned()),
-            names => argv.extend(names.iter().flat_map(|name| ["-p".to_owned(), name.clone()])),
+            _ => argv.extend(self.packages().iter().flat_map(|package| Context::named(package))),
         }
         let run = &self.contract.run;
         if !run.features.is_empty() {
@@ -156,6 +156,11 @@ impl<'a> Context<'a> {
         ];
         argv.extend(switches.iter().filter(|(on, _)| *on).map(|(_, flag)| (*flag).to_owned()));
         argv
+    }
+
+    /// `-p` with the package's whole id: a dependency may have the same name.
+    pub(super) fn named(package: &Package) -> [String; 2] {
+        ["-p".to_owned(), package.id.repr.clone()]
     }
 
     /// The step's own log: everything that its commands print.
@@ -191,7 +196,11 @@ impl<'a> Context<'a> {
             stderr: &log,
             limit: step.limit.min(left),
         };
-        let report = self.runner.run(&job, tick);
+        let report = self.runner.run(&job, &mut || {
+            let wish = tick();
+            (self.tell)(Event::StillRunning { tier: step.tier, step: step.name.clone() });
+            wish
+        });
         match report.ended {
             Ended::Lost(why) => Err(RunError::Supervision { step: step.name.clone(), why }),
             _ => Ok(report),

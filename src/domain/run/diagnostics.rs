@@ -9,7 +9,6 @@ use cargo_metadata::{CompilerMessage, Message, Package, PackageId, TargetKind};
 
 use super::classify::Scene;
 use crate::base::{Category, FailureId, FailureKind};
-use crate::domain::contract::Policy;
 use crate::domain::record::{Failure, Place, Replay};
 use crate::ports::fs;
 
@@ -19,10 +18,9 @@ const LONGEST_LINE: u64 = 64 << 20;
 /// What cargo said of a build.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    /// Each once, in the order of file and line; errors alone where there are any.
-    pub(super) failures: Vec<Failure>,
-    pub(super) errors: usize,
-    pub(super) warnings: usize,
+    /// Each once, in the order of file and line.
+    pub(super) errors: Vec<Failure>,
+    pub(super) warnings: Vec<Failure>,
     /// Test executables by nextest's binary id.
     pub(super) executables: BTreeMap<String, String>,
     /// Other programs by their target's name.
@@ -35,7 +33,7 @@ pub(super) struct Findings {
 ///
 /// # Errors
 /// Where the files can't be read or written.
-pub(super) fn read(scene: &Scene<'_>, json: &Utf8Path, members: &[Package], warnings: Policy) -> fs::Result<Findings> {
+pub(super) fn read(scene: &Scene<'_>, json: &Utf8Path, members: &[Package]) -> fs::Result<Findings> {
     let mut reader = BufReader::new(fs::open(json)?);
     let mut findings = Findings::default();
     let mut found: BTreeMap<_, (Failure, bool)> = BTreeMap::new();
@@ -76,11 +74,10 @@ pub(super) fn read(scene: &Scene<'_>, json: &Utf8Path, members: &[Package], warn
             _ => {}
         }
     }
-    findings.errors = found.values().filter(|(_, is_error)| *is_error).count();
-    findings.warnings = found.len() - findings.errors;
-    let only_errors = findings.errors > 0 || warnings == Policy::Report;
-    let kept = found.into_values().filter(|(_, is_error)| *is_error || !only_errors).map(|(failure, _)| failure);
-    findings.failures = with_ids(kept.collect());
+    let (errors, warnings): (Vec<_>, Vec<_>) = found.into_values().partition(|(_, is_error)| *is_error);
+    let failures = |found: Vec<(Failure, bool)>| with_ids(found.into_iter().map(|(failure, _)| failure).collect());
+    findings.errors = failures(errors);
+    findings.warnings = failures(warnings);
     Ok(findings)
 }
 

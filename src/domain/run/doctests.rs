@@ -33,7 +33,7 @@ pub(super) fn run(run: &Context<'_>, step: &PlannedStep) -> Result<Done, RunErro
     let mut argv = run.cargo(&["test", "--doc", "--no-fail-fast"]);
     argv.retain(|word| word != "--workspace");
     if run.flags.packages.is_empty() {
-        argv.extend(packages.iter().flat_map(|package| ["-p".to_owned(), package.name.to_string()]));
+        argv.extend(packages.iter().flat_map(|package| Context::named(package)));
     }
     argv.extend(runner_config::flag(run, &order)?);
     let stdout = run.beside(step, "stdout");
@@ -180,6 +180,7 @@ fn judge(scene: &Scene<'_>, run: &Context<'_>, rustdoc: Rustdoc, ended: &Ended) 
         failures.push(scene.step_failure(category, &text));
     }
     let detail = match (counts.failed, counts.ran()) {
+        (0, 0) if !failures.is_empty() => String::new(),
         (0, 0) => "no examples".to_owned(),
         (0, ran) => counted(ran as usize, "example"),
         (failed, ran) => format!("{failed} of {} failed", counted(ran as usize, "example")),

@@ -13,7 +13,6 @@ use super::diagnostics;
 use super::source_index::Role;
 use super::tests_step::{self, Suite};
 use crate::base::{Category, FailureId, FailureKind, TimeLimit, panic_text};
-use crate::domain::contract::Policy;
 use crate::domain::ladder::{PlannedStep, Selection};
 use crate::domain::record::{Failure, Place, Replay};
 use crate::ports::process::{Wish, capture};
@@ -115,16 +114,18 @@ fn build(run: &Context<'_>, step: &PlannedStep, dir: &Utf8Path) -> Result<Built,
     let report = run.call(step, &call, &mut || Wish::GoOn)?;
     let log = run.log(step);
     let scene = run.scene(step, &run.dir.path, &log);
-    let findings = diagnostics::read(&scene, &json, &[], Policy::Report)?;
+    let findings = diagnostics::read(&scene, &json, &[])?;
     fs::remove_file(&json)?;
     let mut failures = super::static_checks::or_cargo_error(run, step, &report.ended, &findings);
-    failures.extend(findings.failures);
+    failures.extend(findings.errors);
     Ok(Built { ended: report.ended, programs: findings.programs, failures })
 }
 
 /// Runs a target on its inputs; after one that fails, it goes on with the next.
 fn replay(run: &Context<'_>, step: &PlannedStep, target: &Target) -> Result<Vec<Failure>, RunError> {
     let mut failures = Vec::new();
+    let artifacts = run.beside(step, &format!("{}.replayed", target.name));
+    fs::create_dir(&artifacts)?;
     let mut rest: &[Utf8PathBuf] = &target.inputs;
     let mut round = 0;
     while !rest.is_empty() {
@@ -137,7 +138,7 @@ fn replay(run: &Context<'_>, step: &PlannedStep, target: &Target) -> Result<Vec<
         let log = run.beside(step, &format!("{}.{round}.log", target.name));
         round += 1;
         let mut argv = vec![target.program.clone()];
-        argv.extend(limits(run));
+        argv.extend(limits(run, &artifacts));
         argv.extend(chunk.iter().map(Utf8PathBuf::to_string));
         let report = run.call(step, &call(run, argv, &log), &mut || Wish::GoOn)?;
         if report.ended == Ended::Exited(0) {
@@ -157,9 +158,8 @@ fn replay(run: &Context<'_>, step: &PlannedStep, target: &Target) -> Result<Vec<
     Ok(failures)
 }
 
-fn limits(run: &Context<'_>) -> [String; 3] {
+fn limits(run: &Context<'_>, artifacts: &Utf8Path) -> [String; 3] {
     let seconds = run.contract.run.test_timeout.duration().as_secs().max(1);
-    let artifacts = run.dir.path.join("artifacts");
     [format!("-timeout={seconds}"), "-rss_limit_mb=2048".to_owned(), format!("-artifact_prefix={artifacts}/")]
 }
 
@@ -184,21 +184,27 @@ fn failure(run: &Context<'_>, scene: &Scene<'_>, target: &Target, input: &Utf8Pa
     let panics = panic_text::panics(&output);
     let panic = panics.last();
     let relative = input.strip_prefix(&run.workspace.root).unwrap_or(input);
+    let name =
+        match relative.strip_prefix(run.output.root().strip_prefix(&run.workspace.root).unwrap_or(run.output.root())) {
+            Ok(_) => format!("a new input of {} bytes", fs::size(input).unwrap_or(0)),
+            Err(_) => relative.to_string(),
+        };
+    let content = fs::digest(input).unwrap_or_default();
     let error =
         || output.lines().find(|line| line.contains("ERROR: libFuzzer: ")).and_then(|l| l.split("libFuzzer: ").nth(1));
     let cause = panic.map(|panic| panic_text::headline(&panic.message)).or_else(|| error().map(str::to_owned));
     let argv = vec![target.program.clone(), input.to_string()];
     Failure {
-        id: FailureId::new(FailureKind::Fuzz, &[&target.name, relative.as_str()]),
+        id: FailureId::new(FailureKind::Fuzz, &[&target.name, &content]),
         category: Category::fuzz(),
         tier: scene.tier,
         step: scene.step.to_owned(),
         subject: Some(target.name.clone()),
-        message: format!("{} on {relative}", cause.unwrap_or_else(|| "it ends badly".to_owned())),
-        place: panic.map(|panic| Place {
-            file: panic.file.clone().into(),
-            line: panic.line,
-            column: Some(panic.column),
+        message: format!("{} on {name}", cause.unwrap_or_else(|| "it ends badly".to_owned())),
+        place: panic.map(|panic| {
+            let path = Utf8Path::new(&panic.file);
+            let file = path.strip_prefix(&run.workspace.root).unwrap_or(path).to_owned();
+            Place { file, line: panic.line, column: Some(panic.column) }
         }),
         test: None,
         excerpt: output.chars().take(4096).collect(),
@@ -234,11 +240,10 @@ fn fuzz(
         let mut argv = nightly(&["fuzz", "run", "--fuzz-dir", dir.as_str(), &target.name, found.as_str()]);
         let corpus = dir.join("corpus").join(&target.name);
         argv.extend(corpus.is_dir().then(|| corpus.to_string()));
-        let [timeout, memory, _] = limits(run);
         let seed = run.plan.seed.number() as u32;
-        argv.extend(["--".to_owned(), format!("-seed={seed}"), timeout, memory]);
+        argv.extend(["--".to_owned(), format!("-seed={seed}")]);
+        argv.extend(limits(run, &artifacts));
         argv.push(format!("-max_total_time={}", time.duration().as_secs().max(1)));
-        argv.push(format!("-artifact_prefix={artifacts}/"));
         let mut call = call(run, argv, &log);
         call.env = ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN"].map(|name| (name.to_owned(), None)).to_vec();
         let report = run.call(step, &call, &mut || Wish::GoOn)?;

@@ -29,6 +29,8 @@ pub(super) struct Evidence {
     listed: BTreeSet<TestName>,
     ignored: BTreeSet<TestName>,
     left_out: BTreeSet<TestName>,
+    /// Names that a binary lists more than once, and how often.
+    repeated: BTreeMap<TestName, u32>,
     /// Nextest's report; absent where another runner ran the tests.
     pub(super) reported: Option<BTreeMap<TestName, Reported>>,
     /// Whether the runner's exit status says that all is well.
@@ -48,7 +50,11 @@ impl Evidence {
             TestEvent::List { binary, ignored, taken, left_out } => {
                 let named = |name: String| TestName { binary: binary.clone(), name };
                 let set = if ignored { &mut self.ignored } else { &mut self.listed };
-                set.extend(taken.into_iter().map(named));
+                for test in taken.into_iter().map(named) {
+                    if !set.insert(test.clone()) && !ignored {
+                        *self.repeated.entry(test).or_insert(1) += 1;
+                    }
+                }
                 if !ignored {
                     self.left_out.extend(left_out.into_iter().map(named));
                 }
@@ -139,7 +145,7 @@ pub(super) fn judge(evidence: &Evidence, leaks: Policy, hiding: bool) -> Judgeme
         let report = evidence.reported.as_ref().map(|reported| reported.get(test));
         let (outcome, fault) = match evidence.endings.get(test) {
             _ if evidence.interrupted && evidence.was_stopped(test) => (None, None),
-            Some(endings) => judge_endings(endings, leaks, report),
+            Some(endings) => judge_endings(endings, leaks, report, evidence.repeated.get(test)),
             None if evidence.open.contains(test) => {
                 let word =
                     report.flatten().and_then(|r| if let Reported::Failed(w) = r { Some(w.clone()) } else { None });
@@ -177,6 +183,7 @@ fn judge_endings(
     endings: &[Ending],
     leaks: Policy,
     report: Option<Option<&Reported>>,
+    repeated: Option<&u32>,
 ) -> (Option<TestOutcome>, Option<Fault>) {
     let bad = |ending: &&Ending| !shim::passed(ending, leaks);
     let doubled =
@@ -186,6 +193,11 @@ fn judge_endings(
         Some(last) if bad(&last) => Some(Fault::Ended(Box::new(last.clone()))),
         _ => endings.iter().find(bad).map(|first| Fault::Flaky(Box::new(first.clone()))),
     };
+    let lacking = endings.last().filter(|last| repeated.is_some_and(|count| last.verdicts < *count));
+    let fault = fault.or_else(|| {
+        let text = "its binary has several tests of this name, and not all of them gave a verdict";
+        lacking.map(|_| Fault::Mismatch(text.to_owned()))
+    });
     let fault = fault.or_else(|| match report {
         Some(Some(Reported::Failed(word))) => {
             Some(Fault::Mismatch(format!("its process ended well, but nextest reports `{word}`")))
@@ -237,6 +249,7 @@ mod tests {
             attempt,
             end,
             said,
+            verdicts: 1,
             ms: 1,
             leaked: Vec::new(),
             log: "x.log".into(),
@@ -280,6 +293,12 @@ mod tests {
         let events = vec![listed(&["a"]), ending("a", 1, 101, Said::Failed("".into())), ending("a", 2, 0, Said::Ok)];
         let flaky = evidence(events, &[("a", Reported::Passed)]);
         assert!(matches!(judge(&flaky, Policy::Deny, false).faults[..], [(_, Fault::Flaky(_))]));
+    }
+
+    #[test]
+    fn a_name_that_is_there_twice_owes_two_verdicts() {
+        let once = evidence(vec![listed(&["a", "a"]), ending("a", 1, 0, Said::Ok)], &[("a", Reported::Passed)]);
+        assert_eq!(faults(&once), (1, 0));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use camino::Utf8Path;
 
 use super::context::{Context, RunError};
-use super::tests_step;
-use crate::ports::env;
+use super::shim;
+use crate::ports::{env, fs};
 
 /// What cargo's configuration says of runners.
 pub(super) struct RunnerConfig {
@@ -33,13 +33,15 @@ pub(super) fn read(run: &Context<'_>) -> Result<RunnerConfig, RunError> {
     Ok(RunnerConfig { triple, chain })
 }
 
-/// `--config` with the shim as the runner; it finds its order in a file.
+/// `--config` with the shim as the runner; it finds its order in a file, and takes it only with the content that it has now:
+/// the tests could write to that file.
 ///
 /// # Errors
 /// Where the configuration is broken, or this program's own path is unknown.
 pub(super) fn flag(run: &Context<'_>, order: &Utf8Path) -> Result<[String; 2], RunError> {
     let own = env::current_exe().map_err(|error| RunError::CargoConfig(error.to_string()))?;
-    let words = [own.as_str(), tests_step::SHIM, order.as_str()].map(|word| toml::Value::String(word.to_owned()));
+    let seal = shim::seal(&fs::read_text(order)?);
+    let words = [own.as_str(), shim::VERB, order.as_str(), &seal].map(|word| toml::Value::String(word.to_owned()));
     let runner = toml::Value::Array(words.to_vec());
     Ok(["--config".to_owned(), format!("target.{}.runner={runner}", read(run)?.triple)])
 }

@@ -8,15 +8,15 @@ use cargo_metadata::Package;
 use super::context::{Call, Context, Done, RunError, counted};
 use super::diagnostics::{self, Findings};
 use crate::base::{Category, FailureId, FailureKind};
-use crate::domain::contract::Policy;
+use crate::domain::contract::Warnings;
 use crate::domain::ladder::PlannedStep;
 use crate::domain::record::{Failure, Place, Replay};
 use crate::ports::process::{Wish, capture};
 use crate::ports::supervisor::Ended;
-use crate::ports::{env, fs};
+use crate::ports::{env, fs, git};
 
 /// `cargo clippy`, or `cargo check` with one notice where clippy isn't installed.
-pub(super) fn clippy(run: &Context<'_>, step: &PlannedStep, warnings: Policy) -> Result<Done, RunError> {
+pub(super) fn clippy(run: &Context<'_>, step: &PlannedStep, warnings: Warnings) -> Result<Done, RunError> {
     let done = compile(run, step, &["clippy", "--all-targets"], warnings)?;
     if !done.failures.iter().any(|failure| failure.category == Category::setup()) || is_installed("clippy") {
         return Ok(done);
@@ -27,36 +27,62 @@ pub(super) fn clippy(run: &Context<'_>, step: &PlannedStep, warnings: Policy) ->
 }
 
 /// `cargo check`.
-pub(super) fn check(run: &Context<'_>, step: &PlannedStep, warnings: Policy) -> Result<Done, RunError> {
+pub(super) fn check(run: &Context<'_>, step: &PlannedStep, warnings: Warnings) -> Result<Done, RunError> {
     compile(run, step, &["check", "--all-targets"], warnings)
 }
 
 /// Builds with JSON messages and turns them into failures.
-fn compile(run: &Context<'_>, step: &PlannedStep, verb: &[&str], warnings: Policy) -> Result<Done, RunError> {
-    let (ended, findings) = build(run, step, verb, warnings)?;
+fn compile(run: &Context<'_>, step: &PlannedStep, verb: &[&str], warnings: Warnings) -> Result<Done, RunError> {
+    let (ended, findings) = build(run, step, verb)?;
     if let Some(done) = run.cut_short(step, &ended) {
         return Ok(done);
     }
-    let reported = warnings == Policy::Report && findings.warnings > 0;
-    let mut parts = Vec::new();
-    if findings.errors > 0 {
-        parts.push(counted(findings.errors, "error"));
-    }
-    if findings.warnings > 0 {
-        parts.push(counted(findings.warnings, "warning") + if reported { " (reported only)" } else { "" });
-    }
     let failures = or_cargo_error(run, step, &ended, &findings);
-    let failures = if findings.failures.is_empty() { failures } else { findings.failures };
-    Ok(Done { detail: parts.join(", "), failures, ..Done::default() })
+    if !failures.is_empty() {
+        return Ok(Done { failures, ..Done::default() });
+    }
+    // Errors bring warnings about in their wake, which go with them.
+    if !findings.errors.is_empty() {
+        return Ok(Done {
+            detail: counted(findings.errors.len(), "error"),
+            failures: findings.errors,
+            ..Done::default()
+        });
+    }
+    let (denied, tolerated) = judge_warnings(run, warnings, findings.warnings);
+    let mut parts = Vec::new();
+    if !denied.is_empty() {
+        parts.push(counted(denied.len(), "warning"));
+    }
+    if tolerated > 0 {
+        let place = if warnings == Warnings::New { " in unchanged lines" } else { ", reported only" };
+        parts.push(counted(tolerated, "warning") + place);
+    }
+    Ok(Done { detail: parts.join(", "), failures: denied, ..Done::default() })
+}
+
+/// The warnings that are failures, and how many others there are.
+fn judge_warnings(run: &Context<'_>, policy: Warnings, warnings: Vec<Failure>) -> (Vec<Failure>, usize) {
+    let all = warnings.len();
+    let denied: Vec<Failure> = match policy {
+        Warnings::Deny => warnings,
+        Warnings::Report => Vec::new(),
+        Warnings::New if warnings.is_empty() => warnings,
+        Warnings::New => match git::changed_lines(&run.workspace.root) {
+            None => warnings,
+            Some(changed) => {
+                let is_new =
+                    |failure: &Failure| failure.place.as_ref().is_none_or(|at| changed.contain(&at.file, at.line));
+                warnings.into_iter().filter(is_new).collect()
+            }
+        },
+    };
+    let tolerated = all - denied.len();
+    (denied, tolerated)
 }
 
 /// Runs a building cargo command; its compiler messages are read, its own words go to the step's log.
-pub(super) fn build(
-    run: &Context<'_>,
-    step: &PlannedStep,
-    verb: &[&str],
-    warnings: Policy,
-) -> Result<(Ended, Findings), RunError> {
+pub(super) fn build(run: &Context<'_>, step: &PlannedStep, verb: &[&str]) -> Result<(Ended, Findings), RunError> {
     let mut argv = run.cargo(verb);
     argv.push("--message-format=json".to_owned());
     let json = run.beside(step, "json");
@@ -65,7 +91,7 @@ pub(super) fn build(
     let log = run.log(step);
     let scene = run.scene(step, &run.dir.path, &log);
     let findings = match fs::size(&json) {
-        Some(_) => diagnostics::read(&scene, &json, &run.workspace.packages, warnings)?,
+        Some(_) => diagnostics::read(&scene, &json, &run.workspace.packages)?,
         None => Findings::default(),
     };
     fs::remove_file(&json)?;
@@ -79,7 +105,7 @@ pub(super) fn or_cargo_error(
     ended: &Ended,
     findings: &Findings,
 ) -> Vec<Failure> {
-    if *ended == Ended::Exited(0) || findings.errors > 0 {
+    if *ended == Ended::Exited(0) || !findings.errors.is_empty() {
         return Vec::new();
     }
     let log = run.log(step);
@@ -139,15 +165,24 @@ pub(super) fn rustfmt(run: &Context<'_>, step: &PlannedStep) -> Result<Done, Run
     Ok(Done { detail: counted(count, "file"), failures, ..Done::default() })
 }
 
-/// `Diff in FILE:LINE:` for each place; by file: the first line and the number of places.
+/// `Diff in FILE:LINE:` for each place, then its lines behind a blank, `-` or `+`; by file: the first line that would change
+/// and the number of places.
 fn unformatted(log: &Utf8Path, root: &Utf8Path) -> fs::Result<BTreeMap<Utf8PathBuf, (u32, usize)>> {
     let mut files: BTreeMap<Utf8PathBuf, (u32, usize)> = BTreeMap::new();
+    // The file whose first place is being read: unchanged lines come before the changed ones.
+    let mut first: Option<Utf8PathBuf> = None;
     fs::each_line(log, |text| {
-        let Some((file, line)) = text.strip_prefix("Diff in ").and_then(diff_header) else { return };
-        let path = Utf8Path::new(file);
-        let relative = path.strip_prefix(root).unwrap_or(path).to_owned();
-        let entry = files.entry(relative).or_insert((line, 0));
-        *entry = (entry.0.min(line), entry.1 + 1);
+        if let Some((file, line)) = text.strip_prefix("Diff in ").and_then(diff_header) {
+            let path = Utf8Path::new(file);
+            let relative = path.strip_prefix(root).unwrap_or(path).to_owned();
+            let entry = files.entry(relative.clone()).or_insert((line, 0));
+            entry.1 += 1;
+            first = (entry.1 == 1).then_some(relative);
+        } else if !text.starts_with(' ') {
+            first = None;
+        } else if let Some(entry) = first.as_ref().and_then(|file| files.get_mut(file)) {
+            entry.0 += 1;
+        }
     })?;
     Ok(files)
 }

@@ -60,6 +60,8 @@ pub(crate) struct Ending {
     pub(crate) attempt: u32,
     pub(crate) end: TestEnd,
     pub(crate) said: Said,
+    /// How many tests of that name it gave a verdict on.
+    pub(crate) verdicts: u32,
     pub(crate) ms: u64,
     /// The names of the processes that it left behind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -15,7 +15,6 @@ use super::static_checks;
 use super::test_event::Tail;
 use super::{nextest_files, runner_config, unharnessed};
 use crate::base::Category;
-use crate::domain::contract::Policy;
 use crate::domain::ladder::{PlannedStep, Selection};
 use crate::domain::record::{Failure, Outcome, Place, TestName, TestRecord};
 use crate::ports::process::Wish;
@@ -113,12 +112,12 @@ struct Pass {
 impl TestJob<'_> {
     /// Builds the test binaries and learns their names; the step's end where that fails.
     fn find_binaries(&mut self) -> Result<Option<Done>, RunError> {
-        let (ended, findings) = static_checks::build(self.run, self.step, &["test", "--no-run"], Policy::Report)?;
+        let (ended, findings) = static_checks::build(self.run, self.step, &["test", "--no-run"])?;
         if let Some(done) = self.run.cut_short(self.step, &ended) {
             return Ok(Some(done));
         }
         let mut failures = static_checks::or_cargo_error(self.run, self.step, &ended, &findings);
-        failures.extend(findings.failures);
+        failures.extend(findings.errors);
         self.binaries = findings.executables;
         Ok((!failures.is_empty()).then(|| Done { detail: "does not build".to_owned(), failures, ..Done::default() }))
     }
@@ -181,8 +180,9 @@ impl TestJob<'_> {
         fs::remove_file(&self.files.events)?;
         fs::remove_file(&self.files.junit)?;
         let path = (!selection.is_whole()).then(|| self.files.selection.clone());
+        let text = serde_json::to_string(selection).unwrap_or_default();
         if path.is_some() {
-            fs::replace(&self.files.selection, serde_json::to_string(selection).unwrap_or_default().as_bytes())?;
+            fs::replace(&self.files.selection, text.as_bytes())?;
         }
         let order = Order {
             caller: if self.by_nextest { Caller::Nextest } else { Caller::CargoTest },
@@ -194,7 +194,7 @@ impl TestJob<'_> {
             chain: runner_config::read(self.run)?.chain,
             unharnessed: unharnessed::binaries(&self.run.workspace.packages),
             binaries: self.binaries.clone(),
-            selection: path,
+            selection: path.map(|path| (path, shim::seal(&text))),
             oom_kills: tree::oom_kills(),
         };
         Ok(fs::replace(&self.files.order, serde_json::to_string(&order).unwrap_or_default().as_bytes())?)
@@ -254,6 +254,7 @@ impl TestJob<'_> {
         failures.extend(cut.into_iter().flat_map(|done| done.failures));
         let counts = judgement.counts;
         let detail = match (counts.failed, counts.ran()) {
+            (0, 0) if !failures.is_empty() => String::new(),
             (0, 0) => "no tests".to_owned(),
             (0, ran) => counted(ran as usize, "test"),
             (failed, ran) => format!("{failed} of {} failed", counted(ran as usize, "test")),
@@ -304,9 +305,9 @@ impl TestJob<'_> {
         if pass.ended != failed || pass.evidence.expected() > 0 || pass.evidence.has_started() {
             return Ok(None);
         }
-        let (ended, findings) = static_checks::build(self.run, self.step, &["test", "--no-run"], Policy::Report)?;
+        let (ended, findings) = static_checks::build(self.run, self.step, &["test", "--no-run"])?;
         let mut failures = static_checks::or_cargo_error(self.run, self.step, &ended, &findings);
-        failures.extend(findings.failures);
+        failures.extend(findings.errors);
         Ok((!failures.is_empty()).then(|| Done { detail: "does not build".to_owned(), failures, ..Done::default() }))
     }
 
@@ -389,6 +390,3 @@ impl Suite {
         Suite { filter, selection: Selection::default(), env: Vec::new(), sampled: true }
     }
 }
-
-/// The shim's hidden verb is a word of the runner flag.
-pub(super) const SHIM: &str = shim::VERB;

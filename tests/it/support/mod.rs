@@ -2,6 +2,12 @@
 
 #![expect(clippy::disallowed_methods, reason = "the tests stand outside of the doors that they test")]
 
+mod facts;
+mod tools;
+
+pub(crate) use facts::{Facts, Failed};
+pub(crate) use tools::Runner;
+
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
@@ -51,6 +57,18 @@ impl Repo {
     pub(crate) fn set_env(&mut self, name: &str, value: &str) -> &mut Repo {
         self.env.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// For a fixture that depends on crates: this package's own lock file, so that they are here already, and a target
+    /// folder that outlives the test, so that they are built once. Only one test at a time can use it.
+    pub(crate) fn with_dependencies(&mut self) -> &mut Repo {
+        let lock = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock");
+        std::fs::copy(lock, self.root.join("Cargo.lock")).unwrap();
+        let target = Utf8Path::new(env!("CARGO_TARGET_TMPDIR")).join(self.root.file_name().unwrap());
+        if target.join("harness").exists() {
+            std::fs::remove_dir_all(target.join("harness")).unwrap();
+        }
+        self.set_env("CARGO_TARGET_DIR", target.as_str())
     }
 
     /// Where the repository is.
@@ -140,6 +158,12 @@ impl Repo {
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
+}
+
+/// Says that part of a test can't be done on this machine; `--nocapture` and a failure show it.
+#[expect(clippy::print_stderr, reason = "a test speaks to whoever runs it")]
+pub(crate) fn skipped(what: &str) {
+    eprintln!("SKIPPED {what}");
 }
 
 /// The text of any file.

@@ -13,7 +13,7 @@ use toml::Spanned;
 use guard::{Done, Fallback, Gate, Protect, Role, Sandbox};
 pub(crate) use run::{ModeTable, Policy, Sample};
 use run::{Modes, Run};
-pub(crate) use steps::{Build, CategoryRule, Pattern, Step, Uses};
+pub(crate) use steps::{Build, CategoryRule, Pattern, Step, Uses, Warnings};
 
 /// What a repository asks of the harness. Every key has a default.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]

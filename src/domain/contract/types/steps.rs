@@ -7,7 +7,6 @@ use camino::Utf8PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Policy;
 use crate::base::{ByteSize, TimeLimit};
 
 /// What carries out a step.
@@ -56,6 +55,18 @@ impl fmt::Display for Uses {
     }
 }
 
+/// Which warnings are failures; the others are counted and said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Warnings {
+    /// Those on lines that differ from the upstream branch, or without one from the last commit. Outside of git: all.
+    New,
+    /// All.
+    Deny,
+    /// None.
+    Report,
+}
+
 /// One step. Keys that its `uses` has no use for are errors.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -64,8 +75,8 @@ pub(crate) struct Step {
     pub(crate) uses: Uses,
     /// Which tests: a nextest filterset. For nextest and proptest.
     pub(crate) filter: Option<String>,
-    /// Whether compiler and lint warnings are failures. For check and clippy.
-    pub(crate) warnings: Option<Policy>,
+    /// Which compiler and lint warnings are failures. For check and clippy.
+    pub(crate) warnings: Option<Warnings>,
     /// How many cases each property test tries, in every mode. For proptest.
     #[schemars(range(min = 1))]
     pub(crate) cases: Option<u32>,

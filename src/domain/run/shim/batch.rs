@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the shim spawns the test binary")]
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -39,22 +39,37 @@ pub(super) fn run(order: &Order, binary: &str, args: &[String]) -> Result<u8, Tr
         return Ok(exit_code(false));
     }
     let ignored: HashSet<&String> = ignored.taken.iter().collect();
-    let tests: Vec<String> = all.taken.iter().filter(|name| !ignored.contains(name)).cloned().collect();
+    let mut tests: Vec<String> = all.taken.iter().filter(|name| !ignored.contains(name)).cloned().collect();
+    let repeated = take_repeated(&mut tests);
     let mut good = true;
+    let alone = |name: &str, attempt: u32| -> Result<bool, Trouble> {
+        let args = ["--exact", name, "--nocapture"].map(str::to_owned);
+        let ending = single::run(order, &Test { binary: &id, name, attempt }, binary, &args)?;
+        Ok(single::passed(&ending, order.leaks))
+    };
     for chunk in chunks(&tests) {
         let outcome = batch(order, &id, binary, chunk)?;
         if outcome.stopped {
             return Ok(exit_code(false));
         }
         for name in chunk.iter().filter(|name| outcome.suspicious || !outcome.ok.contains(*name)) {
-            let args = ["--exact", name, "--nocapture"].map(str::to_owned);
             let failed = outcome.failed.contains(name);
             let attempt = if failed || outcome.ok.contains(name) { 2 } else { 1 };
-            let ending = single::run(order, &Test { binary: &id, name, attempt }, binary, &args)?;
-            good &= !failed && single::passed(&ending, order.leaks);
+            good &= alone(name, attempt)? && !failed;
         }
     }
+    for name in &repeated {
+        good &= alone(name, 1)?;
+    }
     Ok(exit_code(good))
+}
+
+/// Removes the names that a binary lists more than once, as some macros make it: a batch could not tell their verdicts apart.
+fn take_repeated(tests: &mut Vec<String>) -> BTreeSet<String> {
+    let mut seen = HashSet::new();
+    let repeated: BTreeSet<String> = tests.iter().filter(|name| !seen.insert(name.as_str())).cloned().collect();
+    tests.retain(|name| !repeated.contains(name));
+    repeated
 }
 
 /// A binary without a harness is one test, named as its target.
@@ -113,15 +128,13 @@ fn batch(order: &Order, id: &str, binary: &str, tests: &[String]) -> Result<Outc
         .lines()
         .filter(|line| line.starts_with("failed"))
         .map(last_word)
-        .filter(|name| wanted.contains(name.as_str()) && !ok.contains(name))
+        .filter(|name| wanted.contains(name.as_str()))
         .collect();
     let leaked = !tree::children().is_empty();
     tree::kill_all(Duration::from_secs(1));
     for name in &failed {
         let test = TestName { binary: id.to_owned(), name: name.clone() };
-        let (end, said) = (TestEnd::Exited(101), Said::Failed(String::new()));
-        let ending =
-            Ending { test, attempt: 1, end, said, ms: 0, leaked: Vec::new(), log: log.clone(), argv: Vec::new() };
+        let ending = ended_in_batch(test, TestEnd::Exited(101), Said::Failed(String::new()), 0, &log);
         test_event::write(&order.events, &TestEvent::End(Box::new(ending)))?;
     }
     let suspicious = leaked || (ended != Ended::Exited(Some(0)) && ok.len() == tests.len());
@@ -165,9 +178,7 @@ impl VerdictReader<'_> {
         let share = ms / (names.len() as u64).max(1);
         for name in names {
             let test = TestName { binary: self.id.to_owned(), name: name.to_owned() };
-            let log = self.log.to_owned();
-            let (end, said) = (TestEnd::Exited(0), Said::Ok);
-            let ending = Ending { test, attempt: 1, end, said, ms: share, leaked: Vec::new(), log, argv: Vec::new() };
+            let ending = ended_in_batch(test, TestEnd::Exited(0), Said::Ok, share, self.log);
             if self.ok.insert(name.to_owned()) {
                 test_event::write(&self.order.events, &TestEvent::End(Box::new(ending)))?;
             }
@@ -175,6 +186,10 @@ impl VerdictReader<'_> {
         self.read = complete;
         Ok(self.last.elapsed() < Duration::from_millis(self.order.test_timeout_ms))
     }
+}
+
+fn ended_in_batch(test: TestName, end: TestEnd, said: Said, ms: u64, log: &Utf8Path) -> Ending {
+    Ending { test, attempt: 1, end, said, verdicts: 1, ms, leaked: Vec::new(), log: log.to_owned(), argv: Vec::new() }
 }
 
 /// Runs a process and looks at its progress until it ends, hangs, or is to be stopped.

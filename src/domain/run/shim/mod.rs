@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::base::ExitCode;
+use crate::base::{Digest, ExitCode};
 use crate::domain::contract::Policy;
 use crate::domain::ladder::Selection;
 use crate::ports::{env, fs};
@@ -56,8 +56,8 @@ pub(crate) struct Order {
     pub(crate) unharnessed: BTreeSet<String>,
     /// Ids by executable, for callers that don't tell.
     pub(crate) binaries: BTreeMap<String, String>,
-    /// The file that holds the selection, where it isn't the whole.
-    pub(crate) selection: Option<Utf8PathBuf>,
+    /// The file that holds the selection, where it isn't the whole, and the seal of what stands in it.
+    pub(crate) selection: Option<(Utf8PathBuf, String)>,
     /// The kernel's count of out-of-memory kills when the step began.
     pub(crate) oom_kills: u64,
 }
@@ -66,7 +66,7 @@ impl Order {
     fn selection(&self) -> Result<Selection, Trouble> {
         match &self.selection {
             None => Ok(Selection::default()),
-            Some(path) => Ok(serde_json::from_str(&fs::read_text(path)?)?),
+            Some((path, seal)) => Ok(serde_json::from_str(&sealed(path, seal)?)?),
         }
     }
 
@@ -83,6 +83,8 @@ enum Trouble {
     Fs(#[from] fs::FsError),
     #[error("the order cannot be read: {0}")]
     Order(#[from] serde_json::Error),
+    #[error("{0} is not what the harness wrote")]
+    Tampered(Utf8PathBuf),
     #[error(transparent)]
     Io(#[from] std::io::Error),
     #[error("{0}")]
@@ -103,16 +105,27 @@ impl From<u8> for Answer {
     }
 }
 
-/// The body of the hidden verb: the order's file, the binary, its arguments.
+/// What stands for a text on a command line, where the tests can't change it any more.
+pub(crate) fn seal(text: &str) -> String {
+    Digest::of_fields([text.as_bytes()]).to_string()
+}
+
+/// Reads a file that nobody but the harness may have written.
+fn sealed(path: &Utf8Path, with: &str) -> Result<String, Trouble> {
+    let text = fs::read_text(path)?;
+    if seal(&text) == with { Ok(text) } else { Err(Trouble::Tampered(path.to_owned())) }
+}
+
+/// The body of the hidden verb: the order's file, its seal, the binary, its arguments.
 pub(crate) fn main(args: &[String]) -> Answer {
     run(args).unwrap_or_else(|trouble| Answer { code: BROKEN, note: Some(format!("error: {trouble}")) })
 }
 
 fn run(args: &[String]) -> Result<Answer, Trouble> {
-    let [order, binary, args @ ..] = args else {
+    let [order, seal, binary, args @ ..] = args else {
         return Err(Trouble::Call("the shim is started by cargo, not by hand"));
     };
-    let order: Order = serde_json::from_str(&fs::read_text(Utf8Path::new(order))?)?;
+    let order: Order = serde_json::from_str(&sealed(Utf8Path::new(order), seal)?)?;
     match order.caller {
         Caller::Doctest => doctest::run(&order, binary, args),
         Caller::CargoTest => Ok(batch::run(&order, binary, args)?.into()),

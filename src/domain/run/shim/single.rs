@@ -20,6 +20,8 @@ use crate::ports::{clock, fs};
 const GRACE: Duration = Duration::from_millis(300);
 /// How long what a test started may outlive it; as nextest's own default.
 const LEAK_GRACE: Duration = Duration::from_millis(100);
+/// How far apart a signal to a process group reaches two of its processes.
+const SAME_SIGNAL: Duration = Duration::from_millis(20);
 /// Output of passed tests up to this length is folded into the step's log.
 const FOLDED: u64 = 64 << 10;
 
@@ -50,12 +52,12 @@ pub(super) fn run(order: &Order, test: &Test<'_>, binary: &str, args: &[String])
     let started = clock::now();
     let end = execute(order, &argv, &log_path)?;
     let leaked = sweep();
-    let said = match &verdicts {
+    let (said, verdicts) = match &verdicts {
         Some(path) => said(path, test.name)?,
-        None => Said::NotAsked,
+        None => (Said::NotAsked, 1),
     };
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let ending = Ending { test: name, attempt: test.attempt, end, said, ms, leaked, log, argv: replay };
+    let ending = Ending { test: name, attempt: test.attempt, end, said, verdicts, ms, leaked, log, argv: replay };
     if passed(&ending, order.leaks) {
         fold(order, &ending, &log_path)?;
     }
@@ -89,6 +91,8 @@ fn execute(order: &Order, argv: &[String], log: &Utf8Path) -> Result<TestEnd, Tr
     Ok(match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => TestEnd::Exited(code),
         (None, Some(SIGKILL)) if tree::oom_kills() > order.oom_kills => TestEnd::OutOfMemory,
+        // A signal to the whole process group may end the test before it is noticed here.
+        (None, Some(SIGTERM | SIGINT)) if signals.arrived(SAME_SIGNAL) => TestEnd::Stopped,
         (None, signal) => TestEnd::Signalled(signal.unwrap_or(0)),
     })
 }
@@ -105,19 +109,28 @@ fn sweep() -> Vec<String> {
     left
 }
 
-/// Reads the harness's log of verdicts. Of one test it is one line: `ok NAME`, `failed NAME`, `failed: WHY NAME`, `ignored NAME`.
-fn said(path: &Utf8Path, name: &str) -> Result<Said, Trouble> {
+/// Reads the harness's log of verdicts: one line for each test of that name, and macros can make several. The number of lines
+/// comes along, since a binary with two tests of one name owes two.
+fn said(path: &Utf8Path, name: &str) -> Result<(Said, u32), Trouble> {
     let text = fs::read_text_if_present(path)?.unwrap_or_default();
     fs::remove_file(path)?;
-    let Some(line) = text.trim_end_matches('\n').strip_suffix(name).and_then(|rest| rest.strip_suffix(' ')) else {
-        return Ok(Said::Nothing);
-    };
-    Ok(match line.split_once(": ").unwrap_or((line, "")) {
-        ("ok", _) => Said::Ok,
-        ("ignored", _) => Said::Ignored,
-        ("failed", why) => Said::Failed(why.to_owned()),
+    let owned = format!(" {name}\n");
+    let verdicts: Vec<Said> = text.split_inclusive(&owned).map(|line| verdict(line.strip_suffix(&owned))).collect();
+    let worst = [|said: &&Said| **said == Said::Nothing, |said: &&Said| matches!(said, Said::Failed(_))]
+        .iter()
+        .find_map(|bad| verdicts.iter().find(bad));
+    let said = worst.or(verdicts.first()).cloned().unwrap_or(Said::Nothing);
+    Ok((said, u32::try_from(verdicts.len()).unwrap_or(u32::MAX)))
+}
+
+/// `ok`, `failed`, `failed: WHY` or `ignored`, before the test's name.
+fn verdict(line: Option<&str>) -> Said {
+    match line.map(|line| line.split_once(": ").unwrap_or((line, ""))) {
+        Some(("ok", _)) => Said::Ok,
+        Some(("ignored", _)) => Said::Ignored,
+        Some(("failed", why)) => Said::Failed(why.to_owned()),
         _ => Said::Nothing,
-    })
+    }
 }
 
 /// Moves short output into the step's log, so that thousands of good tests don't leave thousands of files.
