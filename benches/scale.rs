@@ -31,7 +31,7 @@ fn many(place: &Place, tests: usize) {
     put_up(place, "many", &body);
     place.must("many", "cargo nextest run --no-run");
     println!("\n{tests} tests");
-    let taken = [NEXTEST, HARNESS].map(|line| (line, place.taken("many", line, Some("many-"))));
+    let taken = [NEXTEST, HARNESS].map(|line| (line, place.taken("many", line, true)));
     for (line, taken) in &taken {
         let per_test = taken.wall.as_secs_f64() * 1e3 / tests as f64;
         let (wall, cpu) = (taken.wall.as_secs_f64(), taken.cpu);
@@ -53,7 +53,7 @@ fn loud(place: &Place) {
     place.must("loud", "cargo nextest run --no-run");
     println!("\none test that prints 1 GB");
     for line in [HARNESS, NEXTEST] {
-        let taken = place.taken("loud", line, Some("loud-"));
+        let taken = place.taken("loud", line, true);
         println!(
             "  {line}: code {}, {:.1} s, {} bytes said",
             taken.code,
@@ -76,5 +76,5 @@ fn memory(taken: &Taken) {
     for (name, (peak, _)) in taken.peaks.iter().filter(|(_, (peak, _))| *peak > 1 << 20) {
         println!("    {:7.1} MiB at most in one {name}", mib(*peak));
     }
-    println!("    {:7.1} MiB at most in all at once, without the tests", mib(taken.together));
+    println!("    {:7.1} MiB at most in the harness's and nextest's processes together", mib(taken.together));
 }

@@ -24,7 +24,7 @@ pub(crate) struct Taken {
     pub(crate) stderr: String,
     /// The most memory that a process of each name ever had, in bytes, and how many such processes were seen.
     pub(crate) peaks: BTreeMap<String, (u64, usize)>,
-    /// The most that all processes but the tests had at one moment, in bytes.
+    /// The most that the harness's and nextest's processes had together at one moment, in bytes.
     pub(crate) together: u64,
 }
 
@@ -53,7 +53,7 @@ impl Place {
 
     /// Runs a command line as a user types it.
     pub(crate) fn run(&self, dir: &str, line: &str) -> Taken {
-        self.taken(dir, line, None)
+        self.taken(dir, line, false)
     }
 
     /// The same, which must succeed.
@@ -63,8 +63,8 @@ impl Place {
         taken
     }
 
-    /// The same with an eye on the memory of every process that it starts; those named `watched` aren't the harness's doing.
-    pub(crate) fn taken(&self, dir: &str, line: &str, watched: Option<&str>) -> Taken {
+    /// The same, where asked with an eye on the memory of every process that it starts.
+    pub(crate) fn taken(&self, dir: &str, line: &str, watched: bool) -> Taken {
         let (out, err) = (self.dir.join("stdout"), self.dir.join("stderr"));
         let mut command = Command::new("sh");
         let times = self.dir.join("times");
@@ -84,9 +84,9 @@ impl Place {
         let started = Instant::now();
         let mut child = command.spawn().unwrap();
         let status = match watched {
-            None => child.wait().unwrap(),
-            Some(test) => loop {
-                look(child.id(), test, &mut taken);
+            false => child.wait().unwrap(),
+            true => loop {
+                look(child.id(), &mut taken);
                 match child.try_wait().unwrap() {
                     Some(status) => break status,
                     None => std::thread::sleep(Duration::from_millis(10)),
@@ -109,7 +109,7 @@ fn seconds(text: &str) -> f64 {
 }
 
 /// Adds what the processes below `root` have now.
-fn look(root: u32, test: &str, taken: &mut Taken) {
+fn look(root: u32, taken: &mut Taken) {
     let (mut waiting, mut together) = (vec![root], 0);
     while let Some(pid) = waiting.pop() {
         let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
@@ -126,8 +126,7 @@ fn look(root: u32, test: &str, taken: &mut Taken) {
         let (Some(name), Some(peak)) = (field("Name:"), bytes("VmHWM:")) else { continue };
         let seen = taken.peaks.entry(name.to_owned()).or_default();
         *seen = (seen.0.max(peak), seen.1 + 1);
-        // The kernel cuts a process's name at 15 bytes.
-        if !name.starts_with(&test[..test.len().min(15)]) && name != "sh" {
+        if name.starts_with("cargo-harness") || name.contains("nextest") {
             together += bytes("VmRSS:").unwrap_or(0);
         }
     }
