@@ -10,6 +10,25 @@ use crate::base::Digest;
 /// Configuration by which a repository could have git run programs of its choice.
 const HARMLESS: [&str; 6] = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "diff.external="];
 
+/// What `git rev-parse --local-env-vars` lists: the variables that tie git to one repository, set in its hooks.
+pub(crate) const LOCAL_VARIABLES: [&str; 15] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_COMMON_DIR",
+];
+
 /// The files below `dir` that differ from the last commit or are untracked and not ignored, relative to `dir`.
 /// None outside of git, or where git is not installed.
 pub(crate) fn changed_files(dir: &Utf8Path) -> Vec<Utf8PathBuf> {

@@ -39,7 +39,7 @@ const COLOURING: [&str; 4] = ["CLICOLOR_FORCE", "FORCE_COLOR", "CARGO_TERM_PROGR
 
 fn plain(command: duct::Expression) -> duct::Expression {
     let command = PLAIN.iter().fold(command, |command, (name, value)| command.env(name, value));
-    COLOURING.iter().fold(command, |command, name| command.env_remove(name))
+    COLOURING.iter().chain(&super::git::LOCAL_VARIABLES).fold(command, |command, name| command.env_remove(name))
 }
 
 /// A command of a step.

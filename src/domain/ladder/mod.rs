@@ -5,5 +5,5 @@ mod selection;
 mod shards;
 
 pub(crate) use plan::{Kind, Plan, PlannedStep, Request, plan};
-pub(crate) use selection::{SampleOrder, Selection, share_for};
+pub(crate) use selection::{SampleOrder, Selection, next_smaller, share_for};
 pub(crate) use shards::balance;

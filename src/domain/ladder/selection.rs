@@ -81,6 +81,13 @@ pub(crate) fn share_for(expected_ms: u64, budget_ms: u64) -> Option<Percent> {
     shares.iter().find(fits).or(shares.last()).copied()
 }
 
+/// The next share below; the smallest has none below it.
+pub(crate) fn next_smaller(share: Option<Percent>) -> Percent {
+    let whole = share.unwrap_or(Percent::WHOLE);
+    let mut shares = SHARES.iter().filter_map(|share| share.parse().ok());
+    shares.find(|smaller| *smaller < whole).unwrap_or(whole)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,7 @@ use crate::domain::record::{Counts, Event, Failure, Outcome, StepRecord, SuiteFa
 use crate::ports::cargo::Workspace;
 use crate::ports::process::{Job, Runner, Wish};
 use crate::ports::supervisor::{Ended, Report};
-use crate::ports::{clock, env, fs};
+use crate::ports::{clock, env, fs, git};
 
 /// What is wrong with a run as a whole: it ends without a verdict.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +121,8 @@ pub(super) struct Call {
     pub(super) log: Option<Utf8PathBuf>,
 }
 
-/// Variables by which a caller's shell would change what tests do or hide: outer runners, seeds and golden files.
+/// Variables by which a caller's shell would change what tests do or hide: outer runners, seeds and golden files. Git's own
+/// are set in its hooks and would lead a test that calls git to the repository that is being judged.
 const SCRUBBED: [&str; 6] = ["NEXTEST", "PROPTEST_", "QUICKCHECK_", "BOLERO_", "INSTA_", "RUST_TEST_"];
 const SCRUBBED_NAMES: [&str; 6] =
     ["UPDATE_EXPECT", "TRYBUILD", "SNAPSHOTS", "BLESS", "UPDATE_GOLDEN", "RUST_BACKTRACE"];
@@ -273,7 +274,9 @@ impl<'a> Context<'a> {
 
 fn scrubbed() -> impl Iterator<Item = String> {
     env::vars().filter_map(|(name, _)| name.into_string().ok()).filter(|name| {
-        SCRUBBED.iter().any(|prefix| name.starts_with(prefix)) || SCRUBBED_NAMES.contains(&name.as_str())
+        SCRUBBED.iter().any(|prefix| name.starts_with(prefix))
+            || SCRUBBED_NAMES.contains(&name.as_str())
+            || git::LOCAL_VARIABLES.contains(&name.as_str())
     })
 }
 

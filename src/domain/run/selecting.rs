@@ -1,7 +1,7 @@
 //! Which tests of a suite run: all, a shard, or a sample that fits the budget.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::affected;
 use super::context::{Context, RunError, counted};
@@ -10,15 +10,17 @@ use super::judge::{Evidence, Judgement};
 use super::tests_step::Suite;
 use crate::base::{Digest, Percent};
 use crate::domain::contract::Sample;
-use crate::domain::ladder::{PlannedStep, SampleOrder, Selection, balance, share_for};
+use crate::domain::ladder::{PlannedStep, SampleOrder, Selection, balance, next_smaller, share_for};
 use crate::domain::record::{SuiteFacts, TestName};
 
 /// What to run, and why.
 #[derive(Debug, Default)]
 pub(super) struct Choice {
     pub(super) selection: Selection,
-    /// Nothing is known of the tests' times: stop after so long and choose a sample then.
-    pub(super) first_pass: Option<Duration>,
+    /// After so long the tests are stopped, and a smaller sample is chosen by what was learnt.
+    pub(super) stop_after: Option<Duration>,
+    /// How many times that has happened.
+    passes: u32,
     /// The whole suite, where this is a shard of it.
     pub(super) suite: Option<SuiteFacts>,
 }
@@ -66,8 +68,9 @@ pub(super) fn choose(
         (Sample::Auto, Some(budget)) => {
             let history = History::load(run.output);
             match history.expected_ms(&step.name) {
-                None => choice.first_pass = Some(budget.duration() / 2),
+                None => choice.stop_after = Some(budget.duration() / 2),
                 Some(total) => {
+                    choice.stop_after = Some(budget.duration());
                     let share = chosen_before(run, step, &history, total)
                         .or_else(|| share_for(total / threads(), budget.duration().as_millis() as u64));
                     if let Some(share) = share {
@@ -81,23 +84,26 @@ pub(super) fn choose(
     Ok(choice)
 }
 
-/// The sample after a first pass that took too long.
-pub(super) fn after_first_pass(
+/// How often a sample is made smaller before one runs to its end, however long it takes.
+const PASSES: u32 = 3;
+
+/// A smaller sample after a pass that took too long.
+pub(super) fn after_pass(
     run: &Context<'_>,
     step: &PlannedStep,
-    choice: &Choice,
+    choice: Choice,
     evidence: &Evidence,
-    started: Instant,
-) -> Result<Option<Choice>, RunError> {
-    let Some(budget) = run.plan.budget else { return Ok(None) };
-    let elapsed = started.elapsed().as_millis() as u64;
-    let expected = evidence.expected_ms(elapsed);
-    let share = share_for(expected / threads(), budget.duration().as_millis() as u64 / 2);
-    let share = share.or_else(|| "50%".parse().ok()).unwrap_or(Percent::WHOLE);
+    elapsed: Duration,
+) -> Result<Choice, RunError> {
+    let half = run.plan.budget.map_or(elapsed, |budget| budget.duration() / 2);
+    let expected = evidence.expected_ms(elapsed.as_millis() as u64) / threads();
+    let fitting = share_for(expected, half.as_millis() as u64);
+    let share = next_smaller(choice.share()).min(fitting.unwrap_or(Percent::WHOLE));
     History::keep_share(run.output, &key(run, step), share)?;
-    let mut selection = choice.selection.clone();
-    sample(run, &mut selection, share);
-    Ok(Some(Choice { selection, first_pass: None, suite: choice.suite.clone() }))
+    let passes = choice.passes + 1;
+    let mut next = Choice { stop_after: (passes < PASSES).then_some(half), passes, ..choice };
+    sample(run, &mut next.selection, share);
+    Ok(next)
 }
 
 /// A share that was chosen before stays as long as it is about right, so that the same tree keeps its sample.

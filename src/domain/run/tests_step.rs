@@ -50,13 +50,10 @@ pub(super) fn run(run: &Context<'_>, step: &PlannedStep, suite: Suite) -> Result
         }
     }
     let mut choice = selecting::choose(run, step, &suite, |selection| job.list(selection))?;
-    let started = clock::now();
-    let mut pass = job.pass(&choice, choice.first_pass)?;
-    if pass.over_budget
-        && let Some(rest) = selecting::after_first_pass(run, step, &choice, &pass.evidence, started)?
-    {
-        choice = rest;
-        pass = job.pass(&choice, None)?;
+    let mut pass = job.pass(&choice)?;
+    while pass.over_budget {
+        choice = selecting::after_pass(run, step, choice, &pass.evidence, pass.elapsed)?;
+        pass = job.pass(&choice)?;
     }
     let mut done = job.conclude(pass, &choice)?;
     if !by_nextest {
@@ -107,6 +104,8 @@ struct Pass {
     evidence: Evidence,
     ended: Ended,
     over_budget: bool,
+    /// Since the first test started.
+    elapsed: Duration,
 }
 
 impl TestJob<'_> {
@@ -137,8 +136,8 @@ impl TestJob<'_> {
         Ok(evidence.suite())
     }
 
-    /// Runs the chosen tests once; past `stop_after` from the first test on, the runner is stopped.
-    fn pass(&self, choice: &Choice, stop_after: Option<Duration>) -> Result<Pass, RunError> {
+    /// Runs the chosen tests once; past the choice's limit from the first test on, the runner is stopped.
+    fn pass(&self, choice: &Choice) -> Result<Pass, RunError> {
         self.give_order(&choice.selection)?;
         let argv = if self.by_nextest { self.nextest("run")? } else { self.cargo_test()? };
         let call = Call { argv, env: self.variables(), ..Call::default() };
@@ -155,7 +154,7 @@ impl TestJob<'_> {
                 first_test.get_or_insert_with(clock::now);
             }
             over_budget =
-                over_budget || stop_after.zip(first_test).is_some_and(|(limit, since)| since.elapsed() >= limit);
+                over_budget || choice.stop_after.zip(first_test).is_some_and(|(limit, since)| since.elapsed() >= limit);
             if over_budget { Wish::Stop } else { Wish::GoOn }
         })?;
         let mut evidence = self.read_events(&mut tail, evidence)?;
@@ -165,7 +164,8 @@ impl TestJob<'_> {
         evidence.interrupted = self.run.runner.interrupted().is_some();
         evidence.reported = self.by_nextest.then(|| nextest_files::read_junit(&self.files.junit)).flatten();
         let over_budget = over_budget && report.ended == Ended::Stopped;
-        Ok(Pass { evidence, ended: report.ended, over_budget })
+        let elapsed = first_test.map_or(Duration::ZERO, |since| since.elapsed());
+        Ok(Pass { evidence, ended: report.ended, over_budget, elapsed })
     }
 
     fn read_events(&self, tail: &mut Tail, mut evidence: Evidence) -> Result<Evidence, RunError> {

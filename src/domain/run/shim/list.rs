@@ -26,8 +26,10 @@ pub(super) struct Listed {
 pub(super) fn relay(order: &Order, id: &str, binary: &str, args: &[String]) -> Result<u8, Trouble> {
     let ignored = args.iter().any(|arg| arg == "--ignored");
     let mut told = ask(&order.argv(binary, args))?;
-    if order.unharnessed.contains(id) && !told.is_list() {
-        fs::create(&whole_marker(order, id))?;
+    if order.unharnessed.contains(id) && !told.names_tests() {
+        if !ignored {
+            fs::create(&whole_marker(order, id))?;
+        }
         told = Told { text: if ignored { String::new() } else { format!("{}: test\n", target_name(id)) }, code: 0 };
     }
     let listed = record(order, id, &told, ignored)?;
@@ -62,8 +64,10 @@ struct Told {
 }
 
 impl Told {
-    fn is_list(&self) -> bool {
-        self.code == 0 && self.text.lines().all(|line| line.is_empty() || test_name(line).is_some())
+    /// Silence is no list: a program that takes no notice of its arguments may have nothing to say.
+    fn names_tests(&self) -> bool {
+        let mut lines = self.text.lines().filter(|line| !line.is_empty()).peekable();
+        self.code == 0 && lines.peek().is_some() && lines.all(|line| test_name(line).is_some())
     }
 }
 
