@@ -21,9 +21,10 @@ pub(crate) fn current_dir() -> std::io::Result<Utf8PathBuf> {
     utf8(std::env::current_dir()?)
 }
 
-/// This program's own file.
-pub(crate) fn current_exe() -> std::io::Result<Utf8PathBuf> {
-    utf8(std::env::current_exe()?)
+/// This program's own file, by a name that stays good while this process lives even if the file is replaced meanwhile, as it
+/// is when a run of the harness on itself builds it anew.
+pub(crate) fn own_program() -> String {
+    format!("/proc/{}/exe", std::process::id())
 }
 
 /// The cargo that called us, or the one on the path.

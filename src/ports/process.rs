@@ -104,7 +104,7 @@ impl Supervised {
         };
         let order = serde_json::to_string(&order).map_err(io::Error::other)?;
         let (lifeline, held) = io::pipe()?;
-        let mut command = plain(duct::cmd(env::current_exe()?.as_str(), [supervisor::VERB, &order]));
+        let mut command = plain(duct::cmd(env::own_program(), [supervisor::VERB, &order]));
         for (name, value) in job.env {
             command = match value {
                 Some(value) => command.env(name, value),

@@ -37,11 +37,11 @@ pub(super) fn read(run: &Context<'_>) -> Result<RunnerConfig, RunError> {
 /// the tests could write to that file.
 ///
 /// # Errors
-/// Where the configuration is broken, or this program's own path is unknown.
+/// Where the configuration is broken.
 pub(super) fn flag(run: &Context<'_>, order: &Utf8Path) -> Result<[String; 2], RunError> {
-    let own = env::current_exe().map_err(|error| RunError::CargoConfig(error.to_string()))?;
     let seal = shim::seal(&fs::read_text(order)?);
-    let words = [own.as_str(), shim::VERB, order.as_str(), &seal].map(|word| toml::Value::String(word.to_owned()));
+    let words = [env::own_program().as_str(), shim::VERB, order.as_str(), &seal]
+        .map(|word| toml::Value::String(word.to_owned()));
     let runner = toml::Value::Array(words.to_vec());
     Ok(["--config".to_owned(), format!("target.{}.runner={runner}", read(run)?.triple)])
 }
