@@ -20,7 +20,7 @@ struct Cli {
     #[command(flatten)]
     global: flags::Global,
     #[command(subcommand)]
-    verb: Option<Verb>,
+    verb: Verb,
 }
 
 #[derive(Debug, Subcommand)]
@@ -57,10 +57,11 @@ pub(crate) fn run(mut args: Vec<OsString>) -> u8 {
     if args.get(1).is_some_and(|arg| arg == "harness") {
         args.remove(1);
     }
-    let parsed = Cli::command()
-        .after_help(exit_codes())
-        .try_get_matches_from(args)
-        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let command = Cli::command().after_help(exit_codes());
+    if is_bare(&command, &args) {
+        args.insert(1.min(args.len()), "fast".into());
+    }
+    let parsed = command.try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
@@ -71,12 +72,20 @@ pub(crate) fn run(mut args: Vec<OsString>) -> u8 {
     };
     ui::set_color(cli.global.color);
     let settings = cli.global.settings();
-    let answer = dispatch(cli.verb.unwrap_or(Verb::Fast(Default::default())), &settings);
+    let answer = dispatch(cli.verb, &settings);
     let code = answer.unwrap_or_else(|error| {
         commands::report_error(&error, settings.output.format);
         error.code
     });
     code.code()
+}
+
+/// Whether no verb is named, nor help or the version asked for: then `fast` is meant, with all of its flags.
+fn is_bare(command: &clap::Command, args: &[OsString]) -> bool {
+    let asks = |arg: &OsString| matches!(arg.to_str(), Some("help" | "--help" | "-h" | "--version" | "-V"));
+    let is_verb = |arg: &OsString| command.get_subcommands().any(|verb| arg == verb.get_name());
+    let begins_with_a_flag = args.get(1).is_none_or(|arg| arg.to_string_lossy().starts_with('-'));
+    begins_with_a_flag && !args.iter().skip(1).any(|arg| asks(arg) || is_verb(arg))
 }
 
 /// The exit codes as `--help` lists them.

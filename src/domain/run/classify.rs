@@ -121,13 +121,16 @@ impl Scene<'_> {
     fn nature(&self, test: &TestName, ending: &Ending, output: &str, dir: &Utf8Path) -> Nature {
         let panics = panic_text::panics(output);
         let panic = panic_text::root_cause(&panics, &test.name);
-        let place = || panic.map(|panic| self.place(&panic.file, panic.line, panic.column, dir));
+        // A panic within another crate's code has its cause in the test, which is looked up in the sources.
+        let place = || {
+            let place = panic.map(|panic| self.place(&panic.file, panic.line, panic.column, dir))?;
+            (!place.file.is_absolute()).then_some(place)
+        };
         match &ending.end {
             TestEnd::TimedOut => {
                 let limit = super::context::humane(std::time::Duration::from_millis(ending.ms));
                 Nature::plain(Category::timeout(), &format!("still running after {limit}, the time limit of a test"))
             }
-
             TestEnd::Stopped => Nature::plain(Category::timeout(), "stopped from outside before it ended"),
             TestEnd::OutOfMemory => Nature::plain(Category::oom(), "killed by the system for want of memory"),
             TestEnd::NotStarted(why) => {
@@ -152,7 +155,10 @@ impl Scene<'_> {
             }
             TestEnd::Exited(code) => match (panic, &ending.said) {
                 (Some(panic), _) => {
-                    let nature = of_panic(&panic.message);
+                    let mut nature = of_panic(&panic.message);
+                    if nature.category == Category::panic() && place().is_some_and(|place| self.asserts(&place)) {
+                        nature.category = Category::assert();
+                    }
                     let of_property = nature.kind == FailureKind::Property;
                     let inner = of_property.then(|| self.property_place(panic, &panics, dir)).flatten();
                     Nature { place: inner.or_else(place), ..nature }
@@ -180,6 +186,15 @@ impl Scene<'_> {
         }
         let caught = panics.iter().rev().find(|other| (&other.file, other.line) != (&panic.file, panic.line))?;
         Some(self.place(&caught.file, caught.line, caught.column, dir))
+    }
+
+    /// Whether an assertion stands there. With a message of its own `assert!` panics with that alone.
+    fn asserts(&self, place: &Place) -> bool {
+        let text = fs::read_text(&self.root.join(&place.file)).unwrap_or_default();
+        let line = text.lines().nth(place.line.saturating_sub(1) as usize).unwrap_or_default();
+        let at = place.column.unwrap_or(1).saturating_sub(1) as usize;
+        let called: String = line.chars().skip(at).take_while(|c| c.is_alphanumeric() || "_:".contains(*c)).collect();
+        called.rsplit("::").next().is_some_and(|name| name.starts_with("assert") || name.starts_with("debug_assert"))
     }
 
     /// `src/lib.rs:28:29` as a place.

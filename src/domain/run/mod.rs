@@ -32,7 +32,9 @@ pub(crate) use toolchain::Toolchain;
 
 use crate::base::{Digest, FailureId, Percent, Tier};
 use crate::domain::ladder::{Kind, PlannedStep, Selection};
-use crate::domain::record::{Event, Outcome, RunRecord, StepRecord, SuiteFacts, TestOutcome, TestRecord, Verdict};
+use crate::domain::record::{
+    Event, Failure, Outcome, RunRecord, StepRecord, SuiteFacts, TestName, TestOutcome, TestRecord, Verdict,
+};
 use crate::ports::{clock, git};
 use context::Done;
 use source_index::Role;
@@ -276,10 +278,17 @@ fn closed(run: &Context<'_>, record: &RunRecord, tests: &[TestRecord]) -> BTreeS
     let ended_well = |step: &str| {
         whole && record.steps.iter().any(|s| s.name == step && matches!(s.outcome, Outcome::Ok | Outcome::Failed))
     };
+    // Its whole suite ran without it: the test itself is no more.
+    let gone = |failure: &Failure, test: &TestName| {
+        let partial =
+            run.plan.shard.is_some() || run.plan.only.is_some() || record.sample.is_some() || run.plan.fail_fast;
+        let known = tests.iter().any(|record| record.step == failure.step && record.test == *test);
+        ended_well(&failure.step) && !partial && !known
+    };
     let open = run.output.failures().unwrap_or_default().into_iter().map(|record| record.failure);
     open.filter(|failure| !seen.contains(&failure.id))
         .filter(|failure| match &failure.test {
-            Some(test) => passed.contains(&(&failure.step, test)),
+            Some(test) => passed.contains(&(&failure.step, test)) || gone(failure, test),
             None => ended_well(&failure.step),
         })
         .map(|failure| failure.id)
