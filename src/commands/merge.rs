@@ -6,7 +6,7 @@ use super::{Settings, ladder};
 use crate::base::{ExitCode, Explain};
 use crate::domain::contract;
 use crate::domain::record::RunRecord;
-use crate::domain::run::{self, Finished, Output, Part};
+use crate::domain::run::{self, Finished, History, Output, Part};
 use crate::ports::cargo::Workspace;
 use crate::ports::fs;
 
@@ -47,6 +47,8 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> super::Result {
         let _ = fs::remove_dir(&dir.path);
     })?;
     output.finish(&dir, &record, &tests, &Default::default())?;
+    let sizes = record.suites.iter().map(|(step, suite)| (step.clone(), suite.tests)).collect();
+    History::record(&output, &tests, &sizes)?;
     let finished = Finished { record, tests };
     ladder::say(&finished, &dir, settings)?;
     Ok(finished.record.verdict.exit_code())

@@ -116,3 +116,25 @@ fn fast_keeps_to_its_budget_by_a_sample_that_stays_the_same() {
     assert!(first.1.len() < 200, "{}", first.1.len());
     assert_eq!((repo.facts(&["fast"]).code, ran(&repo)), first);
 }
+
+#[test]
+fn past_its_budget_fast_runs_a_sample_that_keeps_what_failed_before_it_was_chosen() {
+    let repo = Repo::from_fixture("green");
+    let slow =
+        |n: u32| format!("    #[test]\n    fn slow{n:02}() {{\n        sleep(Duration::from_millis(300));\n    }}\n");
+    let tests: String = (0..40).map(slow).collect();
+    let head = "//! Slow tests.\n\n#[cfg(test)]\nmod slow {\n    use std::{thread::sleep, time::Duration};\n";
+    let failing = "    #[test]\n    fn a_failing_one() {\n        assert_eq!(1, 2);\n    }\n";
+    repo.write("src/lib.rs", "//! Slow.\n\nmod inner;\n").write("src/inner.rs", &format!("{head}{failing}{tests}}}\n"));
+    repo.write("Harness.toml", "modes.fast.budget = \"2s\"\n");
+    repo.write(".gitignore", "/target\n/Cargo.lock\n").git_init();
+    let args = ["run", "--step", "unit", "--mode", "fast"];
+    let facts = repo.facts(&args);
+    let first = ran(&repo);
+    assert_eq!(facts.code, 1, "{facts:#?}");
+    assert!(first.contains("inner::slow::a_failing_one"), "{first:?}");
+    assert!(first.len() < 30, "{} of 41 ran", first.len());
+    assert!(facts.verdict()["sample"].is_string(), "{facts:#?}");
+    repo.facts(&args);
+    assert_eq!(ran(&repo), first, "the same seed and tree, another sample");
+}

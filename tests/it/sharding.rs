@@ -114,3 +114,21 @@ fn a_part_alone_does_not_claim_the_whole() {
     let steps: Vec<&str> = answer.stdout.lines().filter(|line| line.starts_with('T')).collect();
     assert!(steps.iter().any(|line| line.contains(" elsewhere")), "{}", answer.stdout);
 }
+
+#[test]
+fn to_divide_the_tests_none_of_them_is_run() {
+    for runner in Runner::here() {
+        let mut repo = dozen();
+        repo.use_runner(runner);
+        let test = |n: u32| {
+            let file = format!("concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/target/ran{n}\")");
+            format!("#[test]\nfn t{n}() {{\n    std::fs::File::create_new({file}).unwrap();\n}}\n\n")
+        };
+        let tests: String = (0..4).map(test).collect();
+        repo.write("tests/more.rs", &format!("//! Each runs once.\n\n{}\n", tests.trim_end()));
+        for shard in ["1/2", "2/2"] {
+            let answer = repo.harness(&["run", "--step", "unit", "--shard", shard]);
+            assert_eq!(answer.code, 0, "{}", answer.whole());
+        }
+    }
+}

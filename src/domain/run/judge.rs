@@ -75,6 +75,15 @@ impl Evidence {
         (self.endings.len() as u64, self.endings.values().filter(bad).count() as u64)
     }
 
+    /// The tests whose last attempt was bad, other than by being stopped.
+    pub(super) fn bad(&self, leaks: Policy) -> impl Iterator<Item = &TestName> {
+        let is_bad = move |endings: &Vec<Ending>| endings.last().is_some_and(|ending| !shim::passed(ending, leaks));
+        self.endings
+            .iter()
+            .filter(move |(test, endings)| is_bad(endings) && !self.was_stopped(test))
+            .map(|(test, _)| test)
+    }
+
     /// How many tests will run, as far as the lists tell.
     pub(super) fn expected(&self) -> u64 {
         self.listed.difference(&self.ignored).count() as u64

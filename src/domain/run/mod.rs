@@ -26,6 +26,7 @@ mod unharnessed;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use context::{CargoFlags, Context, RunError};
+pub(crate) use history::History;
 pub(crate) use merge::{Part, merge};
 pub(crate) use output::{Output, RunDir};
 pub(crate) use toolchain::Toolchain;
@@ -94,7 +95,10 @@ pub(crate) fn carry_out(
     } else {
         let closed = closed(run, &record, &climb.tests);
         run.output.finish(run.dir, &record, &climb.tests, &closed)?;
-        history::History::record(run.output, &climb.tests, &climb.sizes)?;
+        // A shard leaves the times alone: by them the other shards divide the tests. `merge` records them.
+        if run.plan.shard.is_none() {
+            History::record(run.output, &climb.tests, &climb.sizes)?;
+        }
     }
     Ok(Finished { record, tests: climb.tests })
 }

@@ -102,7 +102,11 @@ pub(super) fn after_pass(
     History::keep_share(run.output, &key(run, step), share)?;
     let passes = choice.passes + 1;
     let mut next = Choice { stop_after: (passes < PASSES).then_some(half), passes, ..choice };
+    let insisted_on = std::mem::take(&mut next.selection.always);
     sample(run, &mut next.selection, share);
+    // What failed in a pass that was too long has failed, in whatever sample.
+    next.selection.always.extend(insisted_on);
+    next.selection.always.extend(evidence.bad(run.contract.run.leaks).cloned());
     Ok(next)
 }
 

@@ -25,8 +25,9 @@ const LONGEST_ARGUMENTS: usize = 96 << 10;
 /// Runs the binary's taken tests.
 pub(super) fn run(order: &Order, binary: &str, args: &[String]) -> Result<u8, Trouble> {
     let id = order.binaries.get(binary).cloned().unwrap_or_else(|| binary.to_owned());
+    let only_list = args.iter().any(|arg| arg == "--list");
     if order.unharnessed.contains(&id) {
-        return whole(order, &id, binary, args);
+        return whole(order, &id, binary, args, only_list);
     }
     let listing = |extra: &[&str]| -> Vec<String> {
         let args: Vec<String> =
@@ -37,6 +38,9 @@ pub(super) fn run(order: &Order, binary: &str, args: &[String]) -> Result<u8, Tr
     let ignored = list::list(order, &id, &listing(&["--ignored"]), true)?;
     if all.code != 0 || ignored.code != 0 {
         return Ok(exit_code(false));
+    }
+    if only_list {
+        return Ok(exit_code(true));
     }
     let ignored: HashSet<&String> = ignored.taken.iter().collect();
     let mut tests: Vec<String> = all.taken.iter().filter(|name| !ignored.contains(name)).cloned().collect();
@@ -73,13 +77,12 @@ fn take_repeated(tests: &mut Vec<String>) -> BTreeSet<String> {
 }
 
 /// A binary without a harness is one test, named as its target.
-fn whole(order: &Order, id: &str, binary: &str, args: &[String]) -> Result<u8, Trouble> {
+fn whole(order: &Order, id: &str, binary: &str, args: &[String], only_list: bool) -> Result<u8, Trouble> {
     let name = list::target_name(id);
-    let taken = vec![name.to_owned()];
-    test_event::write(
-        &order.events,
-        &TestEvent::List { binary: id.into(), ignored: false, taken, left_out: Vec::new() },
-    )?;
+    let taken = list::take(order, id, name)?;
+    if only_list || !taken {
+        return Ok(exit_code(true));
+    }
     let ending = single::run(order, &Test { binary: id, name, attempt: 1 }, binary, args)?;
     Ok(exit_code(single::passed(&ending, order.leaks)))
 }

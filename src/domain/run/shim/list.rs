@@ -43,6 +43,12 @@ pub(super) fn list(order: &Order, id: &str, argv: &[String], ignored: bool) -> R
     record(order, id, &ask(argv)?, ignored)
 }
 
+/// Lists a binary that is one test as a whole, and says whether the selection takes it.
+pub(super) fn take(order: &Order, id: &str, name: &str) -> Result<bool, Trouble> {
+    let told = Told { text: format!("{name}: test\n"), code: 0 };
+    Ok(!record(order, id, &told, false)?.taken.is_empty())
+}
+
 /// Whether `relay` has found this binary to be one test as a whole.
 pub(super) fn is_whole(order: &Order, id: &str) -> bool {
     order.unharnessed.contains(id) && fs::size(&whole_marker(order, id)).is_some()
