@@ -212,11 +212,14 @@ fn carry_out_step(run: &Context<'_>, step: &PlannedStep) -> Result<(StepRecord, 
     (run.tell)(Event::StepStarted { tier: step.tier, step: step.name.clone() });
     let started = clock::now();
     let mut done = dispatch(run, step)?;
+    let seed = run.plan.seed.to_string();
     for failure in &mut done.failures {
         if failure.replay.argv.is_empty() {
-            failure.replay.argv = ["cargo", "harness", "run", "--step", &step.name].map(str::to_owned).to_vec();
+            let again = ["cargo", "harness", "run", "--step", &step.name, "--seed", &seed];
+            failure.replay.argv = again.map(str::to_owned).to_vec();
+        } else {
+            failure.replay.env.insert("PROPTEST_RNG_SEED".to_owned(), seed.clone());
         }
-        failure.replay.env.insert("PROPTEST_RNG_SEED".to_owned(), run.plan.seed.to_string());
     }
     let rest = Done {
         tests: std::mem::take(&mut done.tests),
