@@ -26,6 +26,9 @@
 //! No async runtime (a handful of children, each waited for by a thread), no embedding of nextest (its library changes with
 //! about every release; its command line doesn't), no parsing of human-readable test output for verdicts.
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("cargo-harness needs Linux: subreapers, pidfds and /proc are what it leaves no process behind by");
+
 mod base;
 mod cli;
 mod commands;
