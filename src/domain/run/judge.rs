@@ -37,6 +37,10 @@ pub(super) struct Evidence {
     pub(super) runner_content: bool,
     /// Whether the step ended before all tests had run, and why that is no news.
     pub(super) cut_short: bool,
+    /// Whether the runner stops at the first failure, so that tests after one don't run.
+    pub(super) fail_fast: bool,
+    /// Whether nextest ended by itself and left no report that can be read.
+    pub(super) report_lacking: bool,
     /// Whether the user ended the step: what was stopped then is neither good nor bad.
     pub(super) interrupted: bool,
     /// Lines in the file of events that no shim wrote.
@@ -224,11 +228,15 @@ fn judge_endings(
 
 fn judge_step(evidence: &Evidence, hiding: bool, judgement: &mut Judgement) {
     let faults = &mut judgement.step_faults;
-    if !judgement.unrun.is_empty() && !hiding && !evidence.cut_short {
+    let failed_fast = evidence.fail_fast && !judgement.faults.is_empty();
+    if !judgement.unrun.is_empty() && !hiding && !evidence.cut_short && !failed_fast {
         faults.push(format!("{} listed tests were never run, and no filter says so", judgement.unrun.len()));
     }
     if !evidence.runner_content && judgement.faults.is_empty() && !evidence.cut_short {
         faults.push("the runner reports a failure, but every test that was seen passed".to_owned());
+    }
+    if evidence.report_lacking {
+        faults.push("nextest's report of the tests is missing or cannot be read".to_owned());
     }
     if evidence.foreign > 0 {
         faults.push(format!("{} lines in the file of test events were written by something else", evidence.foreign));
@@ -324,6 +332,15 @@ mod tests {
         let mut discontent = evidence(vec![listed(&["a"]), ok()], &passed);
         discontent.runner_content = false;
         assert_eq!(faults(&discontent), (0, 1), "exit status");
+        let mut fast = evidence(vec![listed(&["a", "b"]), ok()], &passed);
+        fast.fail_fast = true;
+        assert_eq!(faults(&fast), (0, 1), "nothing failed, and yet a test was not run");
+        fast.runner_content = false;
+        assert_eq!(faults(&fast), (0, 2), "the runner failed at something that nobody saw");
+        let mut unreported = evidence(vec![listed(&["a"]), ok()], &passed);
+        unreported.reported = None;
+        unreported.report_lacking = true;
+        assert_eq!(faults(&unreported), (0, 1), "no report");
         let mut foreign = evidence(vec![listed(&["a"]), ok()], &passed);
         foreign.foreign = 1;
         assert_eq!(faults(&foreign), (0, 1), "foreign line");

@@ -160,9 +160,12 @@ impl TestJob<'_> {
         let mut evidence = self.read_events(&mut tail, evidence)?;
         evidence.foreign = tail.foreign;
         evidence.runner_content = report.ended == Ended::Exited(0);
-        evidence.cut_short = over_budget || !matches!(report.ended, Ended::Exited(_)) || self.run.plan.fail_fast;
+        evidence.cut_short = over_budget || !matches!(report.ended, Ended::Exited(_));
+        evidence.fail_fast = self.run.plan.fail_fast;
         evidence.interrupted = self.run.runner.interrupted().is_some();
         evidence.reported = self.by_nextest.then(|| nextest_files::read_junit(&self.files.junit)).flatten();
+        let by_itself = matches!(report.ended, Ended::Exited(0 | NextestExitCode::TEST_RUN_FAILED));
+        evidence.report_lacking = self.by_nextest && by_itself && evidence.has_started() && evidence.reported.is_none();
         let over_budget = over_budget && report.ended == Ended::Stopped;
         let elapsed = first_test.map_or(Duration::ZERO, |since| since.elapsed());
         Ok(Pass { evidence, ended: report.ended, over_budget, elapsed })
