@@ -102,6 +102,12 @@ pub(crate) fn append_bytes(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
     append(path)?.write_all(bytes).map_err(failed("write", path))
 }
 
+/// Appends one file's content to another.
+pub(crate) fn append_file(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
+    let (mut from, mut log) = (open(from)?, append(to)?);
+    io::copy(&mut from, &mut log).map(|_| ()).map_err(failed("write", to))
+}
+
 /// Replaces a file's content so that a reader, or a crash, sees the old or the new and nothing between.
 pub(crate) fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
     let write = || -> io::Result<()> {

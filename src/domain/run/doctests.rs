@@ -40,9 +40,7 @@ pub(super) fn run(run: &Context<'_>, step: &PlannedStep) -> Result<Done, RunErro
     let report = run.call(step, &Call { argv, stdout: Some(stdout.clone()), ..Call::default() }, &mut || Wish::GoOn)?;
     let log = run.log(step);
     let rustdoc = read(&stdout)?;
-    fs::each_line(&stdout, |line| {
-        let _ = fs::append_bytes(&log, format!("{line}\n").as_bytes());
-    })?;
+    fs::append_file(&stdout, &log)?;
     fs::remove_file(&stdout)?;
     if let Some(done) = run.cut_short(step, &report.ended) {
         return Ok(done);
