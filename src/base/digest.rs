@@ -25,6 +25,11 @@ impl Digest {
         &self.0[..n.min(self.0.len())]
     }
 
+    /// As text, for a digest over digests.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
     /// The leading 64 bits, for ordering by digest.
     pub(crate) fn leading_bits(&self) -> u64 {
         u64::from_str_radix(self.prefix(16), 16).unwrap_or(0)

@@ -8,7 +8,9 @@ use crate::domain::contract::{self, Sample};
 use crate::domain::ladder::{self, Request};
 use crate::domain::record::Mode;
 use crate::domain::report;
-use crate::domain::run::{self, CargoFlags, Context, Finished, Output, RunDir, Toolchain};
+use crate::domain::run::{
+    self, CargoFlags, Context, Finished, Footing, Output, Place, Question, RunDir, Toolchain, Wording,
+};
 use crate::ports::cargo::Workspace;
 use crate::ports::process::Supervised;
 use crate::ports::{clock, env, fs};
@@ -41,6 +43,9 @@ pub(crate) struct Args {
     /// Build without the network
     #[arg(long)]
     offline: bool,
+    /// Run everything, whatever earlier runs have shown
+    #[arg(long)]
+    no_cache: bool,
 }
 
 /// What `run` takes beyond that.
@@ -91,7 +96,8 @@ fn judge(request: Request, args: &Args, asked: String, settings: &Settings) -> s
     Ok(finished.record.verdict.exit_code())
 }
 
-/// Carries out a request. A run that isn't `aside` is reported and becomes the latest.
+/// Carries out a request. A run that isn't `aside` is reported and becomes the latest, and where an earlier one has answered the
+/// same question, its verdict is given again.
 pub(super) fn carry_out(
     request: Request,
     args: &Args,
@@ -99,10 +105,30 @@ pub(super) fn carry_out(
     aside: bool,
     settings: &Settings,
 ) -> super::Result<Finished> {
-    let workspace = Workspace::load(settings.manifest_path.as_deref())?;
+    let started = clock::now();
+    let reuse = !aside && !args.no_cache;
+    let words = words(&request, args, &asked);
+    let wording = Wording { request: &words[0], ground: &words[1], reuse };
+    let known = Place::find(settings.manifest_path.as_deref());
+    let mut question = known.as_ref().and_then(|place| Question::put(place, wording, None).ok());
+    if let (Some(place), Some(question)) = (&known, &question) {
+        let output = Output::new(place.harness_dir());
+        if let Some(finished) = run::recall(question, &output, args.packages.is_empty(), started)? {
+            report(&finished, settings)?;
+            return Ok(finished);
+        }
+    }
+    let workspace = match (&known, &question) {
+        (Some(place), Some(question)) => place.workspace(question.tree())?,
+        _ => Workspace::load(settings.manifest_path.as_deref())?,
+    };
     workspace.select(&args.packages)?;
     let loaded = contract::load(&workspace)?;
     let plan = ladder::plan(&loaded.contract, &request)?;
+    let patterns = loaded.contract.inputs();
+    if !question.as_ref().is_some_and(|question| question.tree().patterns() == patterns) {
+        question = Question::put(&Place::of(&workspace), wording, Some(&patterns)).ok();
+    }
     let output = Output::new(workspace.harness_dir());
     let dir = output.begin(loaded.contract.run.keep_runs)?;
     let runner = Supervised::new().map_err(super::Unsupervised)?;
@@ -124,9 +150,12 @@ pub(super) fn carry_out(
         toolchain: &Toolchain::default(),
         tell: &tell,
         aside,
+        question: None,
+        footing: Footing::default(),
         deadline: clock::now() + loaded.contract.run.timeout.duration(),
     };
-    let result = run::carry_out(&context, asked, loaded.digest.clone(), loaded.inactive_note().into_iter().collect());
+    let notes = loaded.inactive_note().into_iter().collect();
+    let result = run::carry_out(context, question, asked, loaded.digest.clone(), notes);
     if let Ok(progress) = progress.into_inner() {
         progress.finish();
     }
@@ -137,6 +166,14 @@ pub(super) fn carry_out(
     Ok(finished)
 }
 
+/// A request in words that tell it from every other, and what it has in common with those for other steps.
+fn words(request: &Request, args: &Args, asked: &str) -> [String; 2] {
+    let Args { packages, locked, offline, .. } = args;
+    let Request { mode, seed, sample, shard, only, .. } = request;
+    let ground = format!("{mode} {seed:?} {sample:?} {shard:?} {only:?} {packages:?} {locked} {offline}");
+    [format!("{asked} {request:?} {ground}"), ground]
+}
+
 /// Prints a run in the format that was asked for, and leaves it as JUnit beside its record.
 pub(super) fn say(finished: &Finished, dir: &RunDir, settings: &Settings) -> super::Result<()> {
     let record = &finished.record;
@@ -144,6 +181,12 @@ pub(super) fn say(finished: &Finished, dir: &RunDir, settings: &Settings) -> sup
     if let Ok(xml) = report::junit(record, &finished.tests) {
         fs::replace(&dir.path.join("junit.xml"), xml.as_bytes())?;
     }
+    report(finished, settings)
+}
+
+/// Prints a run in the format that was asked for.
+fn report(finished: &Finished, settings: &Settings) -> super::Result<()> {
+    let record = &finished.record;
     match settings.output.format {
         MessageFormat::Human => ui::print(&report::brief(record, settings.output.detail)),
         MessageFormat::Json => ui::print(&report::json_lines(record)),

@@ -48,11 +48,20 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// Asks cargo, without resolving dependencies, so that neither network nor the repository's own programs are involved.
+    /// Asks cargo.
     ///
     /// # Errors
     /// Cargo's own words where there is no workspace or its manifests are broken.
     pub(crate) fn load(manifest_path: Option<&Utf8Path>) -> Result<Workspace, CargoError> {
+        Workspace::read(&Workspace::ask(manifest_path)?)
+    }
+
+    /// Cargo's answer as it stands: without resolving dependencies, so that neither network nor the repository's own programs are
+    /// involved.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub(crate) fn ask(manifest_path: Option<&Utf8Path>) -> Result<String, CargoError> {
         let mut argv =
             vec![env::cargo(), "metadata".into(), "--no-deps".into(), "--format-version=1".into(), "--offline".into()];
         argv.extend(manifest_path.map(|path| format!("--manifest-path={path}")));
@@ -61,7 +70,15 @@ impl Workspace {
             let text = output.stderr.trim().trim_start_matches("error: ").to_owned();
             return Err(CargoError::Refused(text));
         }
-        let metadata: Metadata = serde_json::from_str(&output.stdout).map_err(CargoError::Unreadable)?;
+        Ok(output.stdout)
+    }
+
+    /// Reads cargo's answer.
+    ///
+    /// # Errors
+    /// It isn't one.
+    pub(crate) fn read(answer: &str) -> Result<Workspace, CargoError> {
+        let metadata: Metadata = serde_json::from_str(answer).map_err(CargoError::Unreadable)?;
         let members = metadata.workspace_members.clone();
         let packages = metadata.packages.into_iter().filter(|package| members.contains(&package.id)).collect();
         Ok(Workspace { root: metadata.workspace_root, target_dir: metadata.target_directory, packages })

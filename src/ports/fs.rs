@@ -63,12 +63,16 @@ fn bare(error: io::Error) -> io::Error {
 
 /// A whole text file. Larger than 16 MiB is refused: nothing that is read whole is ever that large honestly.
 pub(crate) fn read_text(path: &Utf8Path) -> Result<String> {
+    read_text_up_to(path, 16 << 20)
+}
+
+/// The same with another limit in bytes.
+pub(crate) fn read_text_up_to(path: &Utf8Path, limit: u64) -> Result<String> {
     let mut text = String::new();
-    let limit = 16 << 20;
     let read = |file: File| file.take(limit + 1).read_to_string(&mut text);
     let length = File::open(path).and_then(read).map_err(failed("read", path))?;
     if length as u64 > limit {
-        return Err(failed("read", path)(io::Error::new(io::ErrorKind::FileTooLarge, "over 16 MiB")));
+        return Err(failed("read", path)(io::Error::new(io::ErrorKind::FileTooLarge, format!("over {} MiB", limit >> 20))));
     }
     Ok(text)
 }
@@ -117,11 +121,25 @@ pub(crate) fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
     write().map_err(failed("write", path))
 }
 
+/// How the names of files begin that are not whole yet.
+const UNFINISHED: &str = ".new-";
+
+/// Removes unfinished files of a folder that nobody can be writing any more: they are an hour old.
+pub(crate) fn remove_abandoned(folder: &Utf8Path) -> Result<()> {
+    let names = names(folder)?;
+    let abandoned = names.iter().filter(|name| name.starts_with(UNFINISHED)).map(|name| folder.join(name));
+    let is_old = |path: &Utf8PathBuf| {
+        let modified = std::fs::metadata(path).and_then(|data| data.modified());
+        modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() > 3600))
+    };
+    abandoned.filter(is_old).try_for_each(|path| remove_file(&path))
+}
+
 /// A temporary file beside `path` with this content, readable to whom the umask allows.
 fn fresh(path: &Utf8Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     let folder = path.parent().unwrap_or(Utf8Path::new("."));
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    let mut file = tempfile::Builder::new().prefix(".new-").permissions(permissions).tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(UNFINISHED).permissions(permissions).tempfile_in(folder)?;
     file.write_all(bytes)?;
     Ok(file)
 }
@@ -141,7 +159,7 @@ pub(crate) fn replace_symlink(link: &Utf8Path, target: &Utf8Path) -> Result<()> 
     let folder = link.parent().unwrap_or(Utf8Path::new("."));
     let make = || -> io::Result<()> {
         let fresh = tempfile::Builder::new()
-            .prefix(".new-")
+            .prefix(UNFINISHED)
             .make_in(folder, |path| std::os::unix::fs::symlink(target, path))?;
         let path = fresh.into_temp_path();
         std::fs::rename(&path, link)?;
@@ -257,6 +275,38 @@ pub(crate) fn files_below(folder: &Utf8Path, extension: &str, limit: usize) -> V
     }
     found.sort();
     found
+}
+
+/// The files that a pattern, relative to `folder`, matches, and all that lie in the folders that it matches, sorted. A pattern
+/// that is none matches nothing.
+pub(crate) fn matching(folder: &Utf8Path, pattern: &str) -> Vec<Utf8PathBuf> {
+    // An absolute pattern replaces the folder.
+    let pattern = Utf8PathBuf::from(glob::Pattern::escape(folder.as_str())).join(pattern);
+    let found = glob::glob(pattern.as_str()).into_iter().flatten().flatten();
+    let mut files = Vec::new();
+    let mut queue: Vec<Utf8PathBuf> = found.filter_map(|path| Utf8PathBuf::from_path_buf(path).ok()).collect();
+    while let Some(path) = queue.pop() {
+        match path.read_dir_utf8() {
+            Ok(entries) if !path.is_symlink() => queue.extend(entries.flatten().map(|entry| entry.into_path())),
+            _ => files.push(path),
+        }
+    }
+    files.sort();
+    files.dedup();
+    files
+}
+
+/// Gives a file, or what a link leads to, the present time.
+pub(crate) fn touch(path: &Utf8Path) -> Result<()> {
+    let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+    let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
+    rustix::fs::utimensat(rustix::fs::CWD, path.as_std_path(), &times, rustix::fs::AtFlags::empty())
+        .map_err(|error| failed("touch", path)(error.into()))
+}
+
+/// What a symbolic link says.
+pub(crate) fn link_target(path: &Utf8Path) -> Option<String> {
+    path.read_link_utf8().ok().map(Utf8PathBuf::into_string)
 }
 
 /// Calls `each` with every line of a file; a line longer than 64 KiB comes in pieces.

@@ -52,6 +52,31 @@ pub(crate) fn tree(dir: &Utf8Path) -> Option<String> {
     Some(Digest::of_fields(fields.chain(content.iter().map(|digest| digest.as_bytes()))).to_string())
 }
 
+/// Where the repository whose work tree has this top keeps its own files; none outside of git.
+pub(crate) fn dir(top: &Utf8Path) -> Option<Utf8PathBuf> {
+    let entry = top.join(".git");
+    if fs::is_dir(&entry) {
+        return Some(entry);
+    }
+    // A linked work tree or a submodule names the folder in a file.
+    let text = fs::read_text(&entry).ok()?;
+    Some(top.join(text.strip_prefix("gitdir: ")?.trim_end()))
+}
+
+/// Every file that git has in its index, relative to the top of the work tree. None where git can't say.
+pub(crate) fn tracked(top: &Utf8Path) -> Option<Vec<Utf8PathBuf>> {
+    let text = answer(top, &["ls-files", "-z"])?;
+    Some(text.split('\0').filter(|path| !path.is_empty()).map(Utf8PathBuf::from).collect())
+}
+
+/// The commit that new warnings and changed files are told by: the merge base with the upstream branch, or without one the last
+/// commit. None outside of git or before the first commit.
+pub(crate) fn base(dir: &Utf8Path) -> Option<String> {
+    let upstream = answer(dir, &["merge-base", "HEAD", "@{upstream}"]);
+    let base = upstream.or_else(|| answer(dir, &["rev-parse", "--verify", "HEAD"]))?;
+    Some(base.trim().to_owned())
+}
+
 fn ask(dir: &Utf8Path, question: &[&str]) -> Vec<Utf8PathBuf> {
     let text = answer(dir, question).unwrap_or_default();
     text.split('\0').filter(|path| !path.is_empty()).map(Utf8PathBuf::from).collect()
@@ -82,8 +107,7 @@ impl ChangedLines {
 /// The lines below `dir` that differ from the upstream branch, or without one from the last commit. None outside of git or
 /// before the first commit.
 pub(crate) fn changed_lines(dir: &Utf8Path) -> Option<ChangedLines> {
-    let upstream = answer(dir, &["merge-base", "HEAD", "@{upstream}"]);
-    let base = upstream.or_else(|| answer(dir, &["rev-parse", "--verify", "HEAD"]))?;
+    let base = base(dir)?;
     let question = [
         "-c",
         "core.quotePath=false",
@@ -95,7 +119,7 @@ pub(crate) fn changed_lines(dir: &Utf8Path) -> Option<ChangedLines> {
         "--text",
         "--relative",
     ];
-    let form = ["--no-renames", "--src-prefix=a/", "--dst-prefix=b/", base.trim(), "--"];
+    let form = ["--no-renames", "--src-prefix=a/", "--dst-prefix=b/", &base, "--"];
     let difference = answer(dir, &[question.as_slice(), form.as_slice()].concat())?;
     let untracked = ask(dir, &["ls-files", "--others", "--exclude-standard", "-z"]);
     Some(ChangedLines { places: changed_places(&difference)?, untracked: untracked.into_iter().collect() })

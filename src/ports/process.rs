@@ -37,6 +37,11 @@ pub(crate) fn capture(argv: &[String]) -> io::Result<Captured> {
 const PLAIN: [(&str, &str); 3] = [("CARGO_TERM_COLOR", "never"), ("NO_COLOR", "1"), ("TERM", "dumb")];
 const COLOURING: [&str; 4] = ["CLICOLOR_FORCE", "FORCE_COLOR", "CARGO_TERM_PROGRESS_WHEN", "CARGO_TERM_VERBOSE"];
 
+/// Whether the caller's value of a variable never reaches a command.
+pub(crate) fn is_overridden(name: &str) -> bool {
+    PLAIN.iter().any(|(plain, _)| *plain == name) || COLOURING.contains(&name)
+}
+
 fn plain(command: duct::Expression) -> duct::Expression {
     let command = PLAIN.iter().fold(command, |command, (name, value)| command.env(name, value));
     COLOURING.iter().chain(&super::git::LOCAL_VARIABLES).fold(command, |command, name| command.env_remove(name))

@@ -150,6 +150,9 @@ pub(crate) struct RunRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stopped_at: Option<Tier>,
     pub(crate) ms: u64,
+    /// Whether an earlier run has given the verdict, and nothing that could change it has changed since.
+    #[serde(default)]
+    pub(crate) cached: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sample: Option<Percent>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -172,6 +175,15 @@ pub(crate) struct RunRecord {
 impl RunRecord {
     /// The form that this version writes.
     pub(crate) const VERSION: u32 = 1;
+
+    /// The same verdict, given again after so many milliseconds without running anything.
+    pub(crate) fn again(mut self, ms: u64) -> RunRecord {
+        (self.cached, self.ms) = (true, ms);
+        for step in &mut self.steps {
+            (step.cached, step.ms) = (step.outcome == Outcome::Ok, 0);
+        }
+        self
+    }
 
     /// Every failure, in the order of the ladder.
     pub(crate) fn failures(&self) -> impl Iterator<Item = &Failure> {

@@ -76,6 +76,9 @@ pub(crate) struct StepRecord {
     pub(crate) name: String,
     pub(crate) outcome: Outcome,
     pub(crate) ms: u64,
+    /// Whether an earlier run has taken the step, and nothing that could change what it came to has changed since.
+    #[serde(default)]
+    pub(crate) cached: bool,
     /// Present for steps that run tests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) counts: Option<Counts>,

@@ -9,6 +9,7 @@ struct Row {
     tier: Tier,
     names: String,
     outcome: Outcome,
+    cached: bool,
     ms: u64,
     detail: String,
 }
@@ -45,11 +46,6 @@ fn is_good(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Ok | Outcome::None | Outcome::Elsewhere)
 }
 
-/// What did not run took no time.
-fn is_timed(outcome: Outcome) -> bool {
-    !matches!(outcome, Outcome::None | Outcome::Elsewhere)
-}
-
 /// The word in a step's line.
 pub(crate) fn word(outcome: Outcome) -> &'static str {
     match outcome {
@@ -70,10 +66,19 @@ pub(crate) fn seconds(ms: u64) -> String {
 }
 
 impl Row {
+    fn word(&self) -> &'static str {
+        if self.cached { "cached" } else { word(self.outcome) }
+    }
+
+    /// What did not run took no time.
+    fn is_timed(&self) -> bool {
+        !self.cached && !matches!(self.outcome, Outcome::None | Outcome::Elsewhere)
+    }
+
     fn of(step: &StepRecord) -> Row {
         let names = capped(&one_line(&step.name), NAME_BYTES);
         let detail = capped(&one_line(&step.detail), DETAIL_BYTES);
-        Row { tier: step.tier, names, outcome: step.outcome, ms: step.ms, detail }
+        Row { tier: step.tier, names, outcome: step.outcome, cached: step.cached, ms: step.ms, detail }
     }
 
     fn of_several(tier: Tier, steps: &[&StepRecord]) -> Row {
@@ -91,6 +96,7 @@ impl Row {
             tier,
             names: capped(&names, NAMES_BYTES),
             outcome,
+            cached: steps.iter().filter(|step| step.outcome == outcome).all(|step| step.cached),
             ms: steps.iter().map(|step| step.ms).fold(0, u64::saturating_add),
             detail: capped(&details.join(", "), DETAIL_BYTES),
         }
@@ -100,11 +106,11 @@ impl Row {
 fn lines(rows: Vec<Row>) -> Vec<String> {
     let column = |longest: Option<usize>| longest.unwrap_or(0).max(COLUMN) + 2;
     let names_width = column(rows.iter().map(|row| row.names.chars().count()).max());
-    let words_width = column(rows.iter().filter(|row| is_timed(row.outcome)).map(|row| word(row.outcome).len()).max());
+    let words_width = column(rows.iter().filter(|row| row.is_timed()).map(|row| row.word().len()).max());
     let line = |row: Row| {
-        let Row { tier, names, outcome, ms, detail } = row;
-        let time = if is_timed(outcome) { seconds(ms) } else { String::new() };
-        let status = word(outcome);
+        let time = if row.is_timed() { seconds(row.ms) } else { String::new() };
+        let status = row.word();
+        let Row { tier, names, detail, .. } = row;
         let mut line = format!("T{tier} {names:<names_width$}{status:<words_width$}{time}");
         if !detail.is_empty() {
             line.truncate(line.trim_end().len());
@@ -137,19 +143,31 @@ mod tests {
 
     #[test]
     fn a_collapsed_tier_names_its_steps_and_tells_which_did_not_run() {
-        let mut cached = step(1, "unit", Outcome::Ok, 7_000);
-        cached.detail = "cached".to_owned();
+        let mut unit = step(1, "unit", Outcome::Ok, 7_000);
+        unit.detail = "842 tests".to_owned();
         let steps = [
-            cached,
+            unit,
             step(1, "doc", Outcome::Ok, 5_300),
             step(1, "api", Outcome::None, 0),
             step(1, "bad", Outcome::TimedOut, 60_000),
             step(2, "prop", Outcome::Elsewhere, 0),
         ];
         insta::assert_snapshot!(collapsed(&steps).join("\n"), @"
-        T1 unit, doc, api (none)  ok       12.3s  cached
+        T1 unit, doc, api (none)  ok       12.3s  842 tests
         T1 bad                    TIMEOUT  60.0s
         T2 prop                   elsewhere
+        ");
+    }
+
+    #[test]
+    fn a_step_that_was_taken_before_says_so_instead_of_a_time() {
+        let mut unit = step(1, "unit", Outcome::Ok, 7_000);
+        (unit.cached, unit.detail) = (true, "842 tests".to_owned());
+        let steps = [step(0, "fmt", Outcome::Ok, 300), unit, step(1, "doc", Outcome::None, 0)];
+        insta::assert_snapshot!(one_each(&steps).join("\n"), @"
+        T0 fmt     ok      0.3s
+        T1 unit    cached  842 tests
+        T1 doc     none
         ");
     }
 

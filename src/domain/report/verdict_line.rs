@@ -12,8 +12,9 @@ pub(crate) fn verdict_line(run: &RunRecord) -> String {
     let left_out = Coverage::of(run).left_out().map_or(String::new(), |text| format!(" ({text})"));
     let sample = run.sample.map_or(String::new(), |share| format!(", sample {share}"));
     let shard = run.shard.map_or(String::new(), |shard| format!(", shard {shard}"));
+    let cached = if run.cached { ", cached" } else { "" };
     let (time, seed) = (seconds(run.ms), run.seed);
-    format!("VERDICT: {}{left_out} in {time}, seed {seed}{sample}{shard}, log {}", verdict_phrase(run), run.latest)
+    format!("VERDICT: {}{left_out} in {time}{cached}, seed {seed}{sample}{shard}, log {}", verdict_phrase(run), run.latest)
 }
 
 /// The verdict's word and where it was reached, such as `RED at tier 0`.
@@ -148,6 +149,12 @@ mod tests {
             run.sample = "10%".parse().ok();
         });
         insta::assert_snapshot!(line, @"VERDICT: GREEN tiers 0-1 (2 in other shards, 3 has no steps) in 1.2s, seed 24301, sample 10%, shard 2/4, log target/harness/latest");
+    }
+
+    #[test]
+    fn a_verdict_that_was_given_before_says_so() {
+        let line = run_with(Verdict::Green, |run| *run = run.clone().again(7));
+        insta::assert_snapshot!(line, @"VERDICT: GREEN tiers 0-1 (2-3 have no steps) in 0.0s, cached, seed 24301, log target/harness/latest");
     }
 
     #[test]

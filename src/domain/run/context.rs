@@ -4,6 +4,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::Package;
 
 use super::classify::Scene;
+use super::environment;
+use super::footing::Footing;
+use super::known::Question;
 use super::output::{Output, OutputError, RunDir};
 use super::toolchain::Toolchain;
 use crate::base::{Category, ExitCode, Explain, Percent};
@@ -13,7 +16,7 @@ use crate::domain::record::{Counts, Event, Failure, Outcome, StepRecord, SuiteFa
 use crate::ports::cargo::Workspace;
 use crate::ports::process::{Job, Runner, Wish};
 use crate::ports::supervisor::{Ended, Report};
-use crate::ports::{clock, env, fs, git};
+use crate::ports::{clock, env, fs};
 
 /// What is wrong with a run as a whole: it ends without a verdict.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +79,9 @@ pub(crate) struct Context<'a> {
     pub(crate) tell: &'a (dyn Fn(Event) + Sync),
     /// A run beside the others: it neither becomes the latest nor opens or closes failures.
     pub(crate) aside: bool,
+    /// What earlier runs know of this one; none where the tree can't be digested or nothing may be taken over or kept.
+    pub(crate) question: Option<&'a Question>,
+    pub(crate) footing: Footing,
     /// When the run's own time is up.
     pub(crate) deadline: std::time::Instant,
 }
@@ -120,12 +126,6 @@ pub(super) struct Call {
     /// A log of its own instead of the step's.
     pub(super) log: Option<Utf8PathBuf>,
 }
-
-/// Variables by which a caller's shell would change what tests do or hide: outer runners, seeds and golden files. Git's own
-/// are set in its hooks and would lead a test that calls git to the repository that is being judged.
-const SCRUBBED: [&str; 6] = ["NEXTEST", "PROPTEST_", "QUICKCHECK_", "BOLERO_", "INSTA_", "RUST_TEST_"];
-const SCRUBBED_NAMES: [&str; 6] =
-    ["UPDATE_EXPECT", "TRYBUILD", "SNAPSHOTS", "BLESS", "UPDATE_GOLDEN", "RUST_BACKTRACE"];
 
 impl<'a> Context<'a> {
     /// The members that the run judges.
@@ -184,7 +184,7 @@ impl<'a> Context<'a> {
         let log = call.log.clone().unwrap_or_else(|| self.log(step));
         let header = format!("$ {}\n", crate::base::shell::quote(&call.argv));
         fs::append_bytes(&log, header.as_bytes())?;
-        let mut variables: Vec<(String, Option<String>)> = scrubbed().map(|name| (name, None)).collect();
+        let mut variables: Vec<(String, Option<String>)> = environment::kept_out().map(|name| (name, None)).collect();
         variables.push(("RUST_BACKTRACE".to_owned(), Some("0".to_owned())));
         variables.extend(call.env.iter().cloned());
         let left = self.deadline.saturating_duration_since(clock::now());
@@ -263,6 +263,7 @@ impl<'a> Context<'a> {
             name: step.name.clone(),
             outcome,
             ms,
+            cached: false,
             counts: done.counts,
             detail: done.detail,
             notes: done.notes,
@@ -270,14 +271,6 @@ impl<'a> Context<'a> {
             log: Utf8PathBuf::from(format!("{}-{}.log", step.tier, step.name)),
         }
     }
-}
-
-fn scrubbed() -> impl Iterator<Item = String> {
-    env::vars().filter_map(|(name, _)| name.into_string().ok()).filter(|name| {
-        SCRUBBED.iter().any(|prefix| name.starts_with(prefix))
-            || SCRUBBED_NAMES.contains(&name.as_str())
-            || git::LOCAL_VARIABLES.contains(&name.as_str())
-    })
 }
 
 /// A length of time as the contract would have it.

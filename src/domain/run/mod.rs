@@ -1,18 +1,24 @@
 //! Carries out a plan: climbs the ladder, tells what happens, and writes `target/harness`.
 
 mod affected;
+mod cache;
 mod classify;
 mod context;
 mod diagnostics;
 mod doctests;
+mod environment;
 mod external;
+mod footing;
+mod freshness;
 mod fuzz;
 mod history;
 mod judge;
+mod known;
 mod merge;
 mod mutants;
 mod nextest_files;
 mod output;
+mod place;
 mod runner_config;
 mod selecting;
 pub(crate) mod shim;
@@ -24,20 +30,25 @@ mod toolchain;
 mod unharnessed;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 pub(crate) use context::{CargoFlags, Context, RunError};
+pub(crate) use footing::Footing;
 pub(crate) use history::History;
+pub(crate) use known::{Question, Wording};
 pub(crate) use merge::{Part, merge};
 pub(crate) use output::{Output, RunDir};
+pub(crate) use place::Place;
 pub(crate) use toolchain::Toolchain;
 
 use crate::base::{Digest, FailureId, Percent, Tier};
 use crate::domain::ladder::{Kind, PlannedStep, Selection};
 use crate::domain::record::{
-    Event, Failure, Outcome, RunRecord, StepRecord, SuiteFacts, TestName, TestOutcome, TestRecord, Verdict,
+    Event, Failure, FailureRecord, Mode, Outcome, RunRecord, StepRecord, SuiteFacts, TestName, TestOutcome, TestRecord, Verdict,
 };
-use crate::ports::{clock, git};
+use crate::ports::{clock, fs, git};
 use context::Done;
+use known::{Grounds, Recalled, Settled, Unsettled};
 use source_index::Role;
 use tests_step::Suite;
 
@@ -52,13 +63,16 @@ pub(crate) struct Finished {
 /// # Errors
 /// Where the harness can't do its own work: its files can't be written, a step can't be supervised.
 pub(crate) fn carry_out(
-    run: &Context<'_>,
+    run: Context<'_>,
+    question: Option<Question>,
     asked: String,
     contract: Digest,
-    notes: Vec<String>,
+    mut notes: Vec<String>,
 ) -> Result<Finished, RunError> {
     preflight()?;
     let started = clock::now();
+    let question = question.map(|question| prepare(&run, question)).transpose()?;
+    let run = &Context { question: question.as_ref(), ..run };
     let mut climb = Climb::default();
     let with_nextest = run
         .plan
@@ -70,6 +84,15 @@ pub(crate) fn carry_out(
         scope.spawn(|| run.toolchain.warm_up(with_nextest));
         run.plan.rungs.iter().try_for_each(|(tier, steps)| climb.rung(run, *tier, steps))
     })?;
+    let verdict = climb.verdict(run);
+    let keeps = matches!(verdict, Verdict::Green | Verdict::Red);
+    let settled = run.question.filter(|_| keeps && !run.aside).and_then(|question| match settle(run, question) {
+        Ok(settled) => Some((question, settled)),
+        Err(why) => {
+            notes.push(format!("the next run starts anew: {why}"));
+            None
+        }
+    });
     let record = RunRecord {
         version: RunRecord::VERSION,
         id: run.dir.id.clone(),
@@ -78,9 +101,10 @@ pub(crate) fn carry_out(
         mode: run.plan.mode,
         tiers: run.plan.tiers.clone(),
         seed: run.plan.seed,
-        verdict: climb.verdict(run),
+        verdict,
         stopped_at: climb.stopped_at,
         ms: started.elapsed().as_millis() as u64,
+        cached: false,
         sample: climb.sample,
         shard: run.plan.shard,
         plan: shared_plan(run, &contract),
@@ -93,14 +117,42 @@ pub(crate) fn carry_out(
     if run.aside {
         run.output.write(run.dir, &record, &climb.tests)?;
     } else {
-        let closed = closed(run, &record, &climb.tests);
+        let open = run.output.failures().unwrap_or_default();
+        let partial =
+            run.plan.shard.is_some() || run.plan.only.is_some() || record.sample.is_some() || run.plan.fail_fast;
+        let closed = closed(open, &record, &climb.tests, run.flags.packages.is_empty(), partial);
         run.output.finish(run.dir, &record, &climb.tests, &closed)?;
+        if let Some((question, settled)) = settled {
+            question.keep(run.output, (&record, &climb.tests), run.plan, settled)?;
+        }
         // A shard leaves the times alone: by them the other shards divide the tests. `merge` records them.
         if run.plan.shard.is_none() {
             History::record(run.output, &climb.tests, &climb.sizes)?;
         }
     }
+    if let Some(question) = run.question {
+        freshness::ended(&question.cache(), &run.dir.id)?;
+        Place::keep(run.workspace)?;
+        question.cache().prune()?;
+    }
     Ok(Finished { record, tests: climb.tests })
+}
+
+/// Makes cargo see every change, and looks at the tree again where that has changed a file's time.
+fn prepare(run: &Context<'_>, question: Question) -> Result<Question, RunError> {
+    let touched = freshness::ensure(&question.cache(), &run.dir.id, question.tree(), run.workspace)?;
+    Ok(if touched { question.put_again() } else { question })
+}
+
+/// What the run rests on, as far as it was the same all along.
+fn settle(run: &Context<'_>, question: &Question) -> Result<Settled, Unsettled> {
+    let members: Vec<_> = run.workspace.packages.iter().filter_map(|package| package.manifest_path.parent()).collect();
+    question.settle(Grounds {
+        members,
+        sysroot: run.toolchain.sysroot(),
+        outside: run.footing.outside(),
+        rests_on_base: run.footing.rests_on_base(),
+    })
 }
 
 /// A file in the place of `/dev/null` makes cargo, git and compilers fail in ways that nobody would understand.
@@ -210,6 +262,10 @@ fn dedupe(steps: &mut [StepRecord]) {
 
 fn carry_out_step(run: &Context<'_>, step: &PlannedStep) -> Result<(StepRecord, Done), RunError> {
     (run.tell)(Event::StepStarted { tier: step.tier, step: step.name.clone() });
+    if let Some((record, tests)) = taken_before(run, step)? {
+        (run.tell)(Event::StepEnded(Box::new(record.clone())));
+        return Ok((record, Done { tests, ..Done::default() }));
+    }
     let started = clock::now();
     let mut done = dispatch(run, step)?;
     let seed = run.plan.seed.to_string();
@@ -231,6 +287,15 @@ fn carry_out_step(run: &Context<'_>, step: &PlannedStep) -> Result<(StepRecord, 
     let record = run.record(step, done, started.elapsed().as_millis() as u64);
     (run.tell)(Event::StepEnded(Box::new(record.clone())));
     Ok((record, rest))
+}
+
+/// In `fast`: a step that was green for the same tree in a run that wasn't. The other modes take every step anew.
+fn taken_before(run: &Context<'_>, step: &PlannedStep) -> Result<Option<(StepRecord, Vec<TestRecord>)>, RunError> {
+    let question = run.question.filter(|_| run.plan.mode == Mode::Fast);
+    let Some((mut record, tests)) = question.and_then(|question| question.recall_step(step)) else { return Ok(None) };
+    (record.cached, record.ms) = (record.outcome == Outcome::Ok, 0);
+    fs::append_bytes(&run.log(step), b"cached: an earlier run has taken this step with the same inputs\n")?;
+    Ok(Some((record, tests)))
 }
 
 fn dispatch(run: &Context<'_>, step: &PlannedStep) -> Result<Done, RunError> {
@@ -276,23 +341,27 @@ fn functions(run: &Context<'_>, role: Role) -> Option<BTreeMap<String, BTreeSet<
     (!found.is_empty()).then_some(found)
 }
 
-/// Open failures that this run has shown to be gone: their test passed, or their step ran to its end without them.
-fn closed(run: &Context<'_>, record: &RunRecord, tests: &[TestRecord]) -> BTreeSet<FailureId> {
+/// The open failures that a run has shown to be gone: their test passed, or their step ran to its end without them. `whole` says
+/// that every package took part, `partial` that not every test of them was to run.
+fn closed(
+    open: Vec<FailureRecord>,
+    record: &RunRecord,
+    tests: &[TestRecord],
+    whole: bool,
+    partial: bool,
+) -> BTreeSet<FailureId> {
     let seen: BTreeSet<&FailureId> = record.failures().map(|failure| &failure.id).collect();
     let passed: BTreeSet<_> =
         tests.iter().filter(|test| test.outcome == TestOutcome::Passed).map(|test| (&test.step, &test.test)).collect();
-    let whole = run.flags.packages.is_empty();
     let ended_well = |step: &str| {
         whole && record.steps.iter().any(|s| s.name == step && matches!(s.outcome, Outcome::Ok | Outcome::Failed))
     };
     // Its whole suite ran without it: the test itself is no more.
     let gone = |failure: &Failure, test: &TestName| {
-        let partial =
-            run.plan.shard.is_some() || run.plan.only.is_some() || record.sample.is_some() || run.plan.fail_fast;
         let known = tests.iter().any(|record| record.step == failure.step && record.test == *test);
         ended_well(&failure.step) && !partial && !known
     };
-    let open = run.output.failures().unwrap_or_default().into_iter().map(|record| record.failure);
+    let open = open.into_iter().map(|record| record.failure);
     open.filter(|failure| !seen.contains(&failure.id))
         .filter(|failure| match &failure.test {
             Some(test) => passed.contains(&(&failure.step, test)) || gone(failure, test),
@@ -300,4 +369,24 @@ fn closed(run: &Context<'_>, record: &RunRecord, tests: &[TestRecord]) -> BTreeS
         })
         .map(|failure| failure.id)
         .collect()
+}
+
+/// Gives an earlier green run's verdict again, if one answers the question, and makes it the latest. `whole` says that every
+/// package is asked about.
+///
+/// # Errors
+/// The harness's own files can't be written.
+pub(crate) fn recall(
+    question: &Question,
+    output: &Output,
+    whole: bool,
+    started: Instant,
+) -> Result<Option<Finished>, RunError> {
+    let Some(Recalled { record, tests }) = question.recall(output) else { return Ok(None) };
+    let open = output.failures()?;
+    let partial = record.shard.is_some() || record.sample.is_some();
+    let closed = closed(open, &record, &tests, whole, partial);
+    output.take_up(&record.id, &closed)?;
+    let record = record.again(started.elapsed().as_millis() as u64);
+    Ok(Some(Finished { record, tests }))
 }

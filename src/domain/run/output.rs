@@ -9,6 +9,9 @@ use crate::base::{ExitCode, Explain, FailureId};
 use crate::domain::record::{Failure, FailureRecord, RunId, RunRecord, TestRecord};
 use crate::ports::{clock, fs};
 
+/// No record of a run is larger: that of 1,000,000 tests is smaller.
+const LARGEST: u64 = 256 << 20;
+
 /// What may go wrong with the harness's own files.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutputError {
@@ -132,6 +135,29 @@ impl Output {
         }
         self.write(dir, run, tests)?;
         fs::replace_symlink(&self.root.join("latest"), &Utf8Path::new("runs").join(&run.id.0))?;
+        Ok(())
+    }
+
+    /// The texts of a run's `run.json` and `tests.jsonl`, where both are still there.
+    pub(super) fn texts(&self, run: &RunId) -> Option<(String, String)> {
+        let read = |name: &str| fs::read_text_up_to(&self.run_folder(run).join(name), LARGEST).ok();
+        Some((read("run.json")?, read("tests.jsonl")?))
+    }
+
+    /// Where a run's files are.
+    pub(crate) fn run_folder(&self, run: &RunId) -> Utf8PathBuf {
+        self.root.join("runs").join(&run.0)
+    }
+
+    /// Makes an earlier run the latest again, and closes what it has shown to be gone.
+    pub(crate) fn take_up(&self, run: &RunId, closed: &BTreeSet<FailureId>) -> Result<(), OutputError> {
+        for id in closed {
+            fs::remove_file(&self.failure_path(id))?;
+        }
+        let (link, target) = (self.root.join("latest"), Utf8Path::new("runs").join(&run.0));
+        if fs::link_target(&link).as_deref() != Some(target.as_str()) {
+            fs::replace_symlink(&link, &target)?;
+        }
         Ok(())
     }
 

@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+use camino::Utf8PathBuf;
+
 use crate::domain::record::Tool;
 use crate::ports::{env, process};
 
@@ -21,17 +23,22 @@ impl Toolchain {
         }
     }
 
-    /// What `rustc -vV` prints; empty where there is none.
+    /// What `rustc -vV` prints, and behind it the folder of the toolchain; empty where there is none.
     fn rustc(&self) -> &str {
         self.rustc.get_or_init(|| {
             let rustc = env::var("RUSTC").unwrap_or_else(|| "rustc".to_owned());
-            process::capture(&[rustc, "-vV".to_owned()]).map(|output| output.stdout).unwrap_or_default()
+            process::capture(&[rustc, "-vV".to_owned(), "--print=sysroot".to_owned()]).map(|output| output.stdout).unwrap_or_default()
         })
     }
 
     /// The host's target triple.
     pub(crate) fn host(&self) -> Option<&str> {
         self.rustc().lines().find_map(|line| line.strip_prefix("host: "))
+    }
+
+    /// The toolchain's folder.
+    pub(crate) fn sysroot(&self) -> Option<Utf8PathBuf> {
+        self.rustc().lines().last().filter(|line| line.starts_with('/')).map(Utf8PathBuf::from)
     }
 
     /// The version of cargo-nextest, where it is installed.

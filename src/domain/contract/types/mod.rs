@@ -54,3 +54,13 @@ pub(crate) struct Contract {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) gates: BTreeMap<String, Gate>,
 }
+
+impl Contract {
+    /// Patterns of the files that may change a verdict although git ignores them or they lie elsewhere: those that `run.inputs` names,
+    /// the folders of external projects, and the corpora that cargo-fuzz keeps.
+    pub(crate) fn inputs(&self) -> Vec<String> {
+        let builds = self.builds.iter().map(|build| build.get_ref().dir.to_string());
+        let corpora = ["fuzz/corpus", "fuzz/artifacts"].map(str::to_owned);
+        self.run.inputs.iter().cloned().chain(builds).chain(corpora).collect()
+    }
+}

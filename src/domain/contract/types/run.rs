@@ -28,6 +28,11 @@ pub(crate) struct Run {
     pub(crate) no_default_features: bool,
     /// Whether a test that leaves processes behind has failed.
     pub(crate) leaks: Policy,
+    /// Who runs the tests in fast.
+    pub(crate) engine: Engine,
+    /// Files that tests read although git ignores them or they lie elsewhere, as globs relative to the workspace root: a change of
+    /// one makes an earlier verdict void.
+    pub(crate) inputs: Vec<String>,
     /// How many runs' logs are kept.
     #[schemars(range(min = 1))]
     pub(crate) keep_runs: u32,
@@ -44,9 +49,21 @@ impl Default for Run {
             all_features: false,
             no_default_features: false,
             leaks: Policy::Deny,
+            engine: Engine::Auto,
+            inputs: Vec::new(),
             keep_runs: 20,
         }
     }
+}
+
+/// Who runs the tests in fast. The other modes use nextest throughout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Engine {
+    /// All tests of a binary in one process; those that aren't green there again by nextest, each in a process of its own.
+    Auto,
+    /// Nextest, each test in a process of its own.
+    Nextest,
 }
 
 /// What a finding means.

@@ -1,0 +1,7 @@
+//! What a verdict rests on: digests of the tree, of the tools and their configuration, of the environment.
+
+mod surroundings;
+mod tree;
+
+pub(crate) use surroundings::{Surroundings, clippy_settings, request_digest, settings_files};
+pub(crate) use tree::{Tree, TreeError};

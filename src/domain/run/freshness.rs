@@ -1,0 +1,84 @@
+//! Cargo builds again what has a newer time than the last build. Time lies where a file is moved into place, unpacked, or
+//! written with its old time restored, and where two work trees share a target folder; so whatever differs from what was last
+//! built here and seems older than that build is given the present time.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use super::cache::{Cache, Kind};
+use crate::base::Digest;
+use crate::domain::provenance::{Tree, clippy_settings};
+use crate::domain::record::RunId;
+use crate::ports::cargo::Workspace;
+use crate::ports::stamp::{self, Witness};
+use crate::ports::{env, fs};
+
+/// What the artifacts in a target folder were made of.
+#[derive(Debug, Serialize, Deserialize)]
+struct Built {
+    run: RunId,
+    /// Nanoseconds since 1970; absent while the run goes on, and where it was killed.
+    ended: Option<i64>,
+    /// Relative to the workspace's root where they lie within it.
+    files: BTreeMap<Utf8PathBuf, Digest>,
+    /// Clippy's settings, of which cargo notices only those that were there before.
+    clippy: Digest,
+}
+
+/// Touches what cargo would take for built, and writes down what will be. Whether anything was touched.
+///
+/// # Errors
+/// A file can't be touched: cargo would judge another one than the one that is there.
+pub(super) fn ensure(cache: &Cache, run: &RunId, tree: &Tree, workspace: &Workspace) -> fs::Result<bool> {
+    let contents = tree.contents();
+    let clippy = clippy(workspace);
+    let mut touched = false;
+    if let Some(built) = cache.read::<Built>(Kind::Built, &key()) {
+        let ended = built.ended.unwrap_or(i64::MAX);
+        for (path, (digest, modified)) in &contents {
+            if built.files.get(path) != Some(digest) && *modified <= ended {
+                fs::touch(&workspace.root.join(path))?;
+                touched = true;
+            }
+        }
+        if built.clippy != clippy {
+            for target in workspace.packages.iter().flat_map(|package| &package.targets) {
+                fs::touch(&target.src_path)?;
+                touched = true;
+            }
+        }
+    }
+    let files = contents.into_iter().map(|(path, (digest, _))| (path, digest)).collect();
+    cache.write(Kind::Built, &key(), &Built { run: run.clone(), ended: None, files, clippy })?;
+    Ok(touched)
+}
+
+/// The run's builds are over, unless another run has begun one since.
+///
+/// # Errors
+/// The cache can't be written.
+pub(super) fn ended(cache: &Cache, run: &RunId) -> fs::Result<()> {
+    match cache.read::<Built>(Kind::Built, &key()) {
+        Some(built) if built.run == *run => {
+            cache.write(Kind::Built, &key(), &Built { ended: Some(stamp::now()), ..built })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One for all work trees that build in the same folder.
+fn key() -> Digest {
+    Digest::of_fields([b"built".as_slice()])
+}
+
+fn clippy(workspace: &Workspace) -> Digest {
+    let folders = workspace.packages.iter().filter_map(|package| package.manifest_path.parent());
+    let mut files: Vec<Utf8PathBuf> = folders.chain([workspace.root.as_path()]).flat_map(clippy_settings).collect();
+    files.extend(env::var("CLIPPY_CONF_DIR").iter().flat_map(|dir| clippy_settings(dir.as_str().into())));
+    files.sort();
+    files.dedup();
+    let fields: Vec<[String; 2]> = files.into_iter().map(|file| Witness::content(file).fields()).collect();
+    Digest::of_fields(fields.iter().flatten().map(String::as_bytes))
+}
