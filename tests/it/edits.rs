@@ -47,7 +47,7 @@ fn no_edit_leaves_a_stale_verdict() {
     proof.judge(&world, "Begin".to_owned());
     for n in 1..=edits {
         let edit = edit(&mut world, &mut breaks, &mut random);
-        world.assert_as_modelled();
+        world.assert_as_modelled(&edit);
         proof.judge(&world, edit);
         if n % CHECK_EVERY == 0 {
             proof.check(&world);

@@ -13,8 +13,8 @@ use super::environment;
 use super::output::Output;
 use super::place::Place;
 use crate::base::Digest;
-use crate::domain::provenance::{Surroundings, Tree, TreeError, request_digest};
 use crate::domain::ladder::{Plan, PlannedStep};
+use crate::domain::provenance::{Surroundings, Tree, TreeError, request_digest};
 use crate::domain::record::{Outcome, RunId, RunRecord, StepRecord, TestRecord, Verdict};
 use crate::ports::{fs, git, stamp};
 

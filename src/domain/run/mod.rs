@@ -44,7 +44,8 @@ pub(crate) use toolchain::Toolchain;
 use crate::base::{Digest, FailureId, Percent, Tier};
 use crate::domain::ladder::{Kind, PlannedStep, Selection};
 use crate::domain::record::{
-    Event, Failure, FailureRecord, Mode, Outcome, RunRecord, StepRecord, SuiteFacts, TestName, TestOutcome, TestRecord, Verdict,
+    Event, Failure, FailureRecord, Mode, Outcome, RunRecord, StepRecord, SuiteFacts, TestName, TestOutcome, TestRecord,
+    Verdict,
 };
 use crate::ports::{clock, fs, git};
 use context::Done;

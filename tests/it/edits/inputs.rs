@@ -58,9 +58,6 @@ impl Layer {
     }
 }
 
-impl Place {
-}
-
 /// An input with one layer.
 fn one(name: &'static str, place: Place, good: &[&str], bad: &[&str]) -> Input {
     Input { name, layers: vec![Layer::new(place, &[(Effect::Good, good), (Effect::Bad, bad)])] }
@@ -132,6 +129,8 @@ fn read_by_tests() -> Vec<Input> {
         data("a file that git is told to skip", "repo/tests/data/skipped.txt"),
         data("a file in a repository inside", "repo/nested/data.txt"),
         data("a file below a linked folder", "outside/folder/data.txt"),
+        data("an ignored file that the contract names", "repo/private.txt"),
+        data("a file outside that the contract names", "outside/named/data.txt"),
         one("a moved file", Place::Path, &["repo/tests/data/moved.txt"], &["repo/tests/data/gone.txt"]),
         one("a further file", Place::File("repo/tests/data/list/more.txt"), &[ABSENT], &["", "more\n"]),
         one("an empty folder", Place::Folder("repo/tests/data/list/folder"), &[ABSENT], &["there"]),

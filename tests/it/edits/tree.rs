@@ -135,6 +135,8 @@ fn files_are_good() {
     assert!(is_good("tests/data/skipped.txt"));
     assert!(is_good("tests/data/moved.txt"));
     assert!(is_good("nested/data.txt"));
+    assert!(is_good("private.txt"));
+    assert!(is_good("../outside/named/data.txt"));
 }
 
 #[test]
@@ -172,6 +174,7 @@ fn variables_are_good() {
     (
         "repo/Harness.toml",
         r#"run.test-timeout = "60s"
+run.inputs = ["private.txt", "../outside/named"]
 
 [tiers]
 1 = ["unit", "doc", "script"]

@@ -235,7 +235,7 @@ impl World {
             }
             Idle::BranchThereAndBack => {
                 self.repo.git(&["checkout", "--quiet", "-B", "there"]);
-                self.repo.git(&["checkout", "--quiet", "main"]);
+                self.repo.git(&["checkout", "--quiet", "-"]);
             }
             Idle::OtherBranch => drop(self.repo.git(&["checkout", "--quiet", "-B", "other"])),
             Idle::Terminal => self.terminal += 1,
@@ -266,8 +266,8 @@ impl World {
         State { values: self.now.clone(), lock, commit: self.repo.git(&["rev-parse", "HEAD^{tree}"]) }
     }
 
-    /// The disk is as the model has it, or the model is wrong, and not the program.
-    pub(super) fn assert_as_modelled(&self) {
+    /// The disk must be as the model has it, or the model is wrong, and not the program.
+    pub(super) fn assert_as_modelled(&self, after: &str) {
         for (input, now) in self.inputs.iter().zip(&self.now) {
             for (layer, value) in input.layers.iter().zip(now).filter(|_| input.name != "the lock") {
                 let value = &layer.values[*value].1;
@@ -284,14 +284,15 @@ impl World {
                     Place::Folder(path) => self.path(path).exists() == (value != ABSENT),
                     Place::Variable(_) => true,
                 };
-                assert!(is_so, "{}: {:?} isn't {value:?}", input.name, layer.place);
+                assert!(is_so, "{}: {:?} isn't {value:?} after {after}", input.name, layer.place);
             }
         }
     }
 
     /// Runs `cargo harness fast`, where told with a target folder in which nothing was ever built.
     pub(super) fn judge(&self, afresh: bool) -> (Facts, Answer) {
-        let mut command = self.repo.harness_command(&["fast", "--message-format=json"]);
+        let fast = ["fast", "--message-format=json", "--no-cache"];
+        let mut command = self.repo.harness_command(if afresh { &fast } else { &fast[..2] });
         command.env_remove("RUSTUP_TOOLCHAIN").env("TERM", ["dumb", "xterm"][self.terminal % 2]);
         for (input, now) in self.inputs.iter().zip(&self.now) {
             for (layer, value) in input.layers.iter().zip(now) {
