@@ -229,6 +229,8 @@ impl World {
             Idle::Touch | Idle::Rewrite => return "Nothing".to_owned(),
             Idle::Add => self.add(),
             Idle::StashAndPop => {
+                // What is in the index and no longer on disk would come back.
+                self.add();
                 if !self.repo.git(&["stash", "push"]).contains("No local changes") {
                     self.repo.git(&["stash", "pop"]);
                 }
