@@ -31,6 +31,10 @@ pub(super) struct Evidence {
     left_out: BTreeSet<TestName>,
     /// Names that a binary lists more than once, and how often.
     repeated: BTreeMap<TestName, u32>,
+    /// Without a verdict in the process that they shared with others: run again, or to be run again.
+    unsettled: BTreeSet<TestName>,
+    /// Those of them that failed there.
+    failed_together: BTreeSet<TestName>,
     /// Nextest's report; absent where another runner ran the tests.
     pub(super) reported: Option<BTreeMap<TestName, Reported>>,
     /// Whether the runner's exit status says that all is well.
@@ -70,7 +74,43 @@ impl Evidence {
                 self.open.remove(&ending.test);
                 self.endings.entry(ending.test.clone()).or_default().push(*ending);
             }
+            TestEvent::Passed { binary, names, ms, log } => {
+                for name in names {
+                    let ending = Ending::good(TestName { binary: binary.clone(), name }, ms, log.clone());
+                    self.endings.entry(ending.test.clone()).or_default().push(ending);
+                }
+            }
+            TestEvent::Open { binary, failed, silent } => {
+                let named = |name: String| TestName { binary: binary.clone(), name };
+                let failed: BTreeSet<TestName> = failed.into_iter().map(named).collect();
+                for test in silent.into_iter().map(named).chain(failed.iter().cloned()) {
+                    self.endings.remove(&test);
+                    self.unsettled.insert(test);
+                }
+                self.failed_together.extend(failed);
+            }
         }
+    }
+
+    /// The tests that no process has given a verdict on, which another runner is to run: from now on they are no part of this.
+    pub(super) fn hand_over(&mut self) -> BTreeSet<TestName> {
+        let open: BTreeSet<TestName> =
+            self.unsettled.iter().filter(|test| !self.endings.contains_key(*test)).cloned().collect();
+        for test in &open {
+            self.listed.remove(test);
+            self.repeated.remove(test);
+        }
+        open
+    }
+
+    /// Tests that failed in the process that they shared with others.
+    pub(super) fn failed_together(&self) -> &BTreeSet<TestName> {
+        &self.failed_together
+    }
+
+    /// Tests that had no verdict after they had shared a process.
+    pub(super) fn unsettled(&self) -> &BTreeSet<TestName> {
+        &self.unsettled
     }
 
     /// Tests that have ended, and those of them whose last attempt was bad.
@@ -147,6 +187,18 @@ pub(super) struct Judgement {
     pub(super) left_out: u64,
     /// Bad by the shim, yet passed by nextest's own report.
     pub(super) excused: u64,
+}
+
+impl Judgement {
+    /// Adds what another runner's evidence of other tests came to.
+    pub(super) fn add(&mut self, other: Judgement) {
+        self.counts = self.counts + other.counts;
+        self.faults.extend(other.faults);
+        self.step_faults.extend(other.step_faults);
+        self.outcomes.extend(other.outcomes);
+        self.unrun.extend(other.unrun);
+        self.excused += other.excused;
+    }
 }
 
 /// Judges. `hiding` says whether filters exist that may hide tests: without one, a test that never ran is a fault.

@@ -4,6 +4,7 @@ mod affected;
 mod cache;
 mod classify;
 mod context;
+mod dep_info;
 mod diagnostics;
 mod doctests;
 mod environment;

@@ -115,9 +115,9 @@ impl TestJob<'_> {
         if let Some(done) = self.run.cut_short(self.step, &ended) {
             return Ok(Some(done));
         }
+        self.binaries = findings.executables();
         let mut failures = static_checks::or_cargo_error(self.run, self.step, &ended, &findings);
         failures.extend(findings.errors);
-        self.binaries = findings.executables;
         Ok((!failures.is_empty()).then(|| Done { detail: "does not build".to_owned(), failures, ..Done::default() }))
     }
 
