@@ -26,6 +26,8 @@ pub(super) struct Evidence {
     endings: BTreeMap<TestName, Vec<Ending>>,
     /// Started, and not ended as far as is known.
     open: BTreeSet<TestName>,
+    /// The binaries that have listed their tests, be it none.
+    answered: BTreeSet<String>,
     listed: BTreeSet<TestName>,
     ignored: BTreeSet<TestName>,
     left_out: BTreeSet<TestName>,
@@ -56,6 +58,7 @@ impl Evidence {
     pub(super) fn add(&mut self, event: TestEvent) {
         match event {
             TestEvent::List { binary, ignored, taken, left_out } => {
+                self.answered.insert(binary.clone());
                 let named = |name: String| TestName { binary: binary.clone(), name };
                 let set = if ignored { &mut self.ignored } else { &mut self.listed };
                 for test in taken.into_iter().map(named) {
@@ -101,6 +104,16 @@ impl Evidence {
             self.repeated.remove(test);
         }
         open
+    }
+
+    /// Whether a binary has listed its tests.
+    pub(super) fn has_listed(&self, binary: &str) -> bool {
+        self.answered.contains(binary)
+    }
+
+    /// Tests that the selection has left out.
+    pub(super) fn left_out(&self) -> &BTreeSet<TestName> {
+        &self.left_out
     }
 
     /// Tests that failed in the process that they shared with others.

@@ -27,6 +27,11 @@ pub(super) struct Choice {
 }
 
 impl Choice {
+    /// These tests, however long they take.
+    pub(super) fn of(selection: Selection) -> Choice {
+        Choice { selection, ..Choice::default() }
+    }
+
     /// The sample's share, where it is one. What failed or changed may make it the whole all the same.
     pub(super) fn share(&self) -> Option<Percent> {
         self.selection.sample.map(|order| order.share)

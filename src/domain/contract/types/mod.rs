@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use guard::{Done, Fallback, Gate, Protect, Role, Sandbox};
-pub(crate) use run::{ModeTable, Policy, Sample};
+pub(crate) use run::{Engine, ModeTable, Policy, Sample};
 use run::{Modes, Run};
 pub(crate) use steps::{Build, CategoryRule, Pattern, Step, Uses, Warnings};
 
