@@ -61,6 +61,6 @@ impl Contract {
     pub(crate) fn inputs(&self) -> Vec<String> {
         let builds = self.builds.iter().map(|build| build.get_ref().dir.to_string());
         let corpora = ["fuzz/corpus", "fuzz/artifacts"].map(str::to_owned);
-        self.run.inputs.iter().cloned().chain(builds).chain(corpora).collect()
+        self.run.inputs.iter().map(|glob| glob.0.clone()).chain(builds).chain(corpora).collect()
     }
 }
