@@ -27,6 +27,11 @@ pub(crate) fn own_program() -> String {
     format!("/proc/{}/exe", std::process::id())
 }
 
+/// How many things are worth doing at once.
+pub(crate) fn parallelism() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// The cargo that called us, or the one on the path.
 pub(crate) fn cargo() -> String {
     var("CARGO").unwrap_or_else(|| "cargo".to_owned())

@@ -312,6 +312,21 @@ pub(crate) fn link_target(path: &Utf8Path) -> Option<String> {
     path.read_link_utf8().ok().map(Utf8PathBuf::into_string)
 }
 
+/// The bytes of a file from an offset on, `most` at most; none where there is no such file.
+pub(crate) fn read_from(path: &Utf8Path, offset: u64, most: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut read = |mut file: File| -> io::Result<()> {
+        file.seek(SeekFrom::Start(offset))?;
+        file.take(most).read_to_end(&mut bytes).map(|_| ())
+    };
+    match File::open(path) {
+        Ok(file) => read(file).map_err(failed("read", path))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed("read", path)(error)),
+    }
+    Ok(bytes)
+}
+
 /// Calls `each` with every line of a file; a line longer than 64 KiB comes in pieces.
 pub(crate) fn each_line(path: &Utf8Path, mut each: impl FnMut(&str)) -> Result<()> {
     use std::io::BufRead;

@@ -79,11 +79,6 @@ impl Stamp {
         self.kind() == 0o120_000
     }
 
-    /// Type and permissions.
-    pub(crate) fn mode(&self) -> u32 {
-        self.mode
-    }
-
     fn kind(&self) -> u32 {
         self.mode & 0o170_000
     }
@@ -156,7 +151,11 @@ impl Witness {
 
     /// For a digest over several: the path, and what was there.
     pub(crate) fn fields(&self) -> [String; 2] {
-        let seen = self.content.as_ref().map_or_else(|| "absent".to_owned(), Digest::to_string);
+        let seen = match (&self.content, &self.stamp) {
+            (Some(content), _) => content.to_string(),
+            (None, Some(stamp)) => format!("{stamp:?}"),
+            (None, None) => "absent".to_owned(),
+        };
         [self.path.to_string(), seen]
     }
 

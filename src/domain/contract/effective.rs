@@ -154,6 +154,8 @@ mod tests {
         all-features = false
         no-default-features = false
         leaks = "deny"
+        engine = "auto"
+        inputs = []
         keep-runs = 20
 
         [modes.fast]

@@ -120,6 +120,10 @@ fn impossible_values_are_refused_at_their_place() {
              0.001% to 100%, such as \"10%\"",
         ),
         (
+            "[run]\ninputs = [\"a/***\"]",
+            "Harness.toml:2:11: `run.inputs[0]`: `a/***` is not a glob: wildcards are either regular `*` or recursive `**`",
+        ),
+        (
             "[[categories]]\nname = \"A\"\npattern = \"(\"",
             "Harness.toml:3:11: `categories[0].pattern`: `(` is not a regular expression: unclosed group",
         ),

@@ -234,8 +234,9 @@ impl Check<'_> {
 
 /// The optional keys that a step sets, each with what has a use for it.
 fn keys_set(step: &Step) -> impl Iterator<Item = (&'static str, &'static [Uses])> {
-    let keys: [(bool, &'static str, &'static [Uses]); 7] = [
+    let keys: [(bool, &'static str, &'static [Uses]); 8] = [
         (step.filter.is_some(), "filter", &[Uses::Nextest, Uses::Proptest]),
+        (step.engine.is_some(), "engine", &[Uses::Nextest]),
         (step.warnings.is_some(), "warnings", &[Uses::Check, Uses::Clippy]),
         (step.cases.is_some(), "cases", &[Uses::Proptest]),
         (step.run.is_some(), "run", &[Uses::Command, Uses::Mutants]),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use crate::base::{ExitCode, Explain, Seed, Shard, Tier, Tiers, TimeLimit};
-use crate::domain::contract::{Build, Contract, Sample, Step, Uses, Warnings, builtin};
+use crate::domain::contract::{Build, Contract, Engine, Sample, Step, Uses, Warnings, builtin};
 use crate::domain::record::{Mode, TestName};
 
 /// What the command line asks for.
@@ -33,7 +33,7 @@ pub(crate) enum Kind {
     Rustfmt,
     Check { warnings: Warnings },
     Clippy { warnings: Warnings },
-    Nextest { filter: Option<String> },
+    Nextest { filter: Option<String>, engine: Option<Engine> },
     Doctest,
     Proptest { filter: Option<String>, cases: Option<u32> },
     Fuzz { dir: Option<Utf8PathBuf>, time: Option<TimeLimit> },
@@ -157,7 +157,7 @@ fn kind(contract: &Contract, tier: Tier, name: &str, mode: &builtin::EffectiveMo
         Uses::Rustfmt => Kind::Rustfmt,
         Uses::Check => Kind::Check { warnings },
         Uses::Clippy => Kind::Clippy { warnings },
-        Uses::Nextest => Kind::Nextest { filter },
+        Uses::Nextest => Kind::Nextest { filter, engine: own.and_then(|step| step.engine) },
         Uses::Doctest => Kind::Doctest,
         Uses::Proptest => Kind::Proptest { filter, cases: own.and_then(|step| step.cases).or(mode.cases) },
         Uses::Fuzz => Kind::Fuzz { dir: own.and_then(|step| step.dir.clone()), time: mode.fuzz_time },

@@ -29,8 +29,11 @@ impl SampleOrder {
 /// A subset of a suite. The default is the whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Selection {
-    /// Only these; everything where absent.
+    /// Only these, and those of `binaries`; everything where absent.
     pub(crate) only: Option<BTreeSet<TestName>>,
+    /// Whole binaries that are taken beside `only`.
+    #[serde(default)]
+    pub(crate) binaries: BTreeSet<String>,
     /// Only tests whose last path segment is one of a binary's package; everything where absent.
     pub(crate) functions: Option<BTreeMap<String, BTreeSet<String>>>,
     /// Of those, only a sample.
@@ -47,13 +50,25 @@ impl Selection {
         self.only.is_none() && self.functions.is_none() && self.sample.is_none()
     }
 
+    /// The binaries that it can take tests of, as a nextest filterset: the others need not even be asked. None where it may be any,
+    /// or too many for a command line.
+    pub(crate) fn binaries_filter(&self) -> Option<String> {
+        let of_tests = self.only.as_ref()?.iter().map(|test| &test.binary);
+        let ids: BTreeSet<&String> = of_tests.chain(&self.binaries).collect();
+        let is_plain = |id: &&&String| id.chars().all(|c| c.is_ascii_alphanumeric() || "-_:/".contains(c));
+        let plain = ids.iter().filter(is_plain).count() == ids.len();
+        let terms: Vec<String> = ids.iter().map(|id| format!("binary_id(={id})")).collect();
+        (plain && !ids.is_empty() && ids.len() <= 64).then(|| terms.join(" | "))
+    }
+
     /// Whether this test runs.
     pub(crate) fn takes(&self, test: &TestName) -> bool {
         self.contains(test) && self.sample.is_none_or(|order| order.takes(test) || self.insists_on(test))
     }
 
     fn contains(&self, test: &TestName) -> bool {
-        let named = self.only.as_ref().is_none_or(|only| only.contains(test));
+        let named =
+            self.only.as_ref().is_none_or(|only| only.contains(test) || self.binaries.contains(&test.binary));
         let package = test.binary.split("::").next().unwrap_or_default();
         let function = test.name.rsplit("::").next().unwrap_or_default();
         let of_functions =

@@ -107,6 +107,12 @@ impl Surroundings {
         self.0.iter().all(Witness::holds)
     }
 
+    /// Of all of it.
+    pub(crate) fn digest(&self) -> Digest {
+        let fields: Vec<[String; 2]> = self.0.iter().map(Witness::fields).collect();
+        Digest::of_fields(fields.iter().flatten().map(String::as_bytes))
+    }
+
     /// Drops the files that a tree has: they are in its digest.
     pub(crate) fn leave_to(&mut self, tree: &Tree) {
         self.0.retain(|witness| tree.file(witness.path()).is_none());

@@ -137,6 +137,25 @@ impl Tree {
         self.files.iter().map(|(path, row)| (path.as_path(), &row.digest))
     }
 
+    /// What the contract's patterns have matched.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&Utf8Path, &Digest)> {
+        self.matched.iter().filter_map(|path| Some((path.as_path(), &self.files.get(path)?.digest)))
+    }
+
+    /// Of what stands at an absolute path: a file's content, a folder's names. What the tree doesn't have counts as nothing.
+    pub(crate) fn digest_at(&self, path: &Utf8Path) -> Digest {
+        if let Some(digest) = self.file(path) {
+            return digest.clone();
+        }
+        let folder = path.strip_prefix(&self.top).unwrap_or(path);
+        let mut names: BTreeSet<&str> = BTreeSet::new();
+        if self.folders.contains_key(folder) {
+            let below = self.files.keys().filter_map(|file| file.strip_prefix(folder).ok());
+            names.extend(below.filter_map(|file| file.components().next()).map(|name| name.as_str()));
+        }
+        Digest::of_fields(names.iter().map(|name| name.as_bytes()))
+    }
+
     /// The digest of one file by its absolute path.
     pub(crate) fn file(&self, path: &Utf8Path) -> Option<&Digest> {
         let path = path.strip_prefix(&self.top).unwrap_or(path);

@@ -189,11 +189,11 @@ mod tests {
         run.notes.push("a fact".to_owned());
         insta::assert_snapshot!(json_lines(&run), @r#"
         {"version":1,"type":"failure","id":"t-9ab20c1d","category":"ASSERT","tier":1,"step":"unit","subject":"parser::string_literal","message":"left == right","place":{"file":"src/lib.rs","line":47,"column":9},"test":{"binary":"demo","name":"parser::string_literal"},"log":"1-unit.log","replay":{"argv":["cargo","nextest","run"],"dir":"","env":{}}}
-        {"version":1,"type":"step","tier":0,"name":"fmt","outcome":"ok","ms":300,"counts":null,"detail":"","log":"0-fmt.log"}
-        {"version":1,"type":"step","tier":1,"name":"unit","outcome":"failed","ms":800,"counts":{"passed":842,"failed":1,"skipped":0},"detail":"","log":"1-unit.log"}
+        {"version":1,"type":"step","tier":0,"name":"fmt","outcome":"ok","ms":300,"cached":false,"counts":null,"detail":"","log":"0-fmt.log"}
+        {"version":1,"type":"step","tier":1,"name":"unit","outcome":"failed","ms":800,"cached":false,"counts":{"passed":842,"failed":1,"skipped":0},"detail":"","log":"1-unit.log"}
         {"version":1,"type":"note","step":null,"text":"a fact"}
         {"version":1,"type":"summary","passed":842,"failed":1,"skipped":0,"failures":1,"top_errors":[{"category":"ASSERT","count":1}],"repro":"t-9ab20c1d"}
-        {"version":1,"type":"verdict","run":"20261122T170005.123Z-7","verdict":"red","phrase":"RED at tier 1","code":1,"asked":"full","mode":"full","tiers":"0-3","ran":"0-1","not_run":"2-3","elsewhere":"","without_steps":"","stopped_at":1,"ms":1234,"seed":24301,"sample":null,"shard":null,"log":"target/harness/latest"}
+        {"version":1,"type":"verdict","run":"20261122T170005.123Z-7","verdict":"red","phrase":"RED at tier 1","code":1,"asked":"full","mode":"full","tiers":"0-3","ran":"0-1","not_run":"2-3","elsewhere":"","without_steps":"","stopped_at":1,"ms":1234,"cached":false,"seed":24301,"sample":null,"shard":null,"log":"target/harness/latest"}
         "#);
     }
 

@@ -1,11 +1,11 @@
 //! Compiler and clippy messages as failures.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::diagnostic::{Diagnostic, DiagnosticLevel, DiagnosticSpan};
-use cargo_metadata::{CompilerMessage, Message, Package, PackageId, TargetKind};
+use cargo_metadata::{Artifact, BuildScript, CompilerMessage, Message, Package, PackageId, TargetKind};
 
 use super::classify::Scene;
 use crate::base::{Category, FailureId, FailureKind};
@@ -21,12 +21,43 @@ pub(super) struct Findings {
     /// Each once, in the order of file and line.
     pub(super) errors: Vec<Failure>,
     pub(super) warnings: Vec<Failure>,
-    /// Test executables by nextest's binary id.
-    pub(super) executables: BTreeMap<String, String>,
-    /// Other programs by their target's name.
-    pub(super) programs: BTreeMap<String, String>,
+    pub(super) tests: Vec<TestExecutable>,
+    /// Programs that are no tests.
+    pub(super) programs: Vec<Program>,
+    /// What build scripts have set for their packages.
+    pub(super) scripts: Vec<BuildScript>,
+    /// What was built of packages that aren't of a registry, as far as the compiler lists what it read for them.
+    pub(super) units: Vec<Utf8PathBuf>,
     /// Whether cargo said anything at all.
     pub(super) spoke: bool,
+}
+
+/// A test binary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TestExecutable {
+    pub(super) path: Utf8PathBuf,
+    /// As nextest names it.
+    pub(super) id: String,
+    pub(super) package: PackageId,
+    /// Whether it is a test of its own and not that of a library or program.
+    pub(super) is_integration: bool,
+}
+
+/// A program or example.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Program {
+    pub(super) path: Utf8PathBuf,
+    pub(super) name: String,
+    pub(super) package: PackageId,
+    /// Whether the package's tests are told where it is.
+    pub(super) is_binary: bool,
+}
+
+impl Findings {
+    /// Test executables with nextest's names for them.
+    pub(super) fn executables(&self) -> BTreeMap<String, String> {
+        self.tests.iter().map(|test| (test.path.to_string(), test.id.clone())).collect()
+    }
 }
 
 /// Reads cargo's JSON messages from a file and appends their rendered form to the step's log.
@@ -34,51 +65,112 @@ pub(super) struct Findings {
 /// # Errors
 /// Where the files can't be read or written.
 pub(super) fn read(scene: &Scene<'_>, json: &Utf8Path, members: &[Package]) -> fs::Result<Findings> {
-    let mut reader = BufReader::new(fs::open(json)?);
-    let mut findings = Findings::default();
-    let mut found: BTreeMap<_, (Failure, bool)> = BTreeMap::new();
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = Read::by_ref(&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut line);
-        if !read.is_ok_and(|n| n > 0) {
-            break;
+    let mut messages = Messages::new(json.to_owned());
+    messages.follow(scene, members)?;
+    Ok(messages.findings())
+}
+
+/// Follows cargo's messages while it builds.
+pub(super) struct Messages {
+    json: Utf8PathBuf,
+    offset: u64,
+    /// By place and message, and whether it is an error.
+    found: BTreeMap<(Utf8PathBuf, u32, u32, String, String), (Failure, bool)>,
+    /// What was said so far, but for the errors and warnings.
+    pub(super) so_far: Findings,
+}
+
+impl Messages {
+    /// Begins at the start of a file, which need not be there yet.
+    pub(super) fn new(json: Utf8PathBuf) -> Messages {
+        Messages { json, offset: 0, found: BTreeMap::new(), so_far: Findings::default() }
+    }
+
+    /// Reads what was added since the last call. An unfinished last line is left for the next one.
+    ///
+    /// # Errors
+    /// Where the files can't be read or written.
+    pub(super) fn follow(&mut self, scene: &Scene<'_>, members: &[Package]) -> fs::Result<()> {
+        if fs::size(&self.json).unwrap_or(0) <= self.offset {
+            return Ok(());
         }
-        let Ok(message) = serde_json::from_slice::<Message>(&line) else { continue };
-        findings.spoke = true;
+        let mut file = fs::open(&self.json)?;
+        if file.seek(SeekFrom::Start(self.offset)).is_err() {
+            return Ok(());
+        }
+        let mut reader = BufReader::new(file);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let read = Read::by_ref(&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut line);
+            if !read.is_ok_and(|n| n > 0) || (!line.ends_with(b"\n") && (line.len() as u64) < LONGEST_LINE) {
+                return Ok(());
+            }
+            self.offset += line.len() as u64;
+            if let Ok(message) = serde_json::from_slice::<Message>(&line) {
+                self.take(scene, message, members)?;
+            }
+        }
+    }
+
+    fn take(&mut self, scene: &Scene<'_>, message: Message, members: &[Package]) -> fs::Result<()> {
+        self.so_far.spoke = true;
         match message {
             Message::CompilerMessage(message) => {
                 if let Some(text) = &message.message.rendered {
                     fs::append_bytes(scene.step_log, text.as_bytes())?;
                 }
-                let Some((failure, is_error)) = finding(scene, &message, members) else { continue };
+                let Some((failure, is_error)) = finding(scene, &message, members) else { return Ok(()) };
                 let (file, line, column) = failure
                     .place
                     .as_ref()
                     .map_or_else(Default::default, |p| (p.file.clone(), p.line, p.column.unwrap_or(0)));
                 let key = (file, line, column, failure.category.to_string(), failure.message.clone());
-                found.entry(key).or_insert((failure, is_error));
+                self.found.entry(key).or_insert((failure, is_error));
             }
-            Message::CompilerArtifact(artifact) => {
-                let Some(path) = &artifact.executable else { continue };
-                if !artifact.profile.test {
-                    findings.programs.insert(artifact.target.name.clone(), path.to_string());
-                } else {
-                    let package = members.iter().find(|package| package.id == artifact.package_id);
-                    let name = package.map_or_else(|| artifact.target.name.clone(), |package| package.name.to_string());
-                    findings
-                        .executables
-                        .insert(path.to_string(), binary_id(&name, &artifact.target.kind, &artifact.target.name));
+            Message::CompilerArtifact(artifact) => self.so_far.add(artifact, members),
+            Message::BuildScriptExecuted(script) => {
+                if !is_of_registry(&script.package_id) {
+                    self.so_far.units.push(script.out_dir.with_file_name("output"));
                 }
+                self.so_far.scripts.push(script);
             }
             _ => {}
         }
+        Ok(())
     }
-    let (errors, warnings): (Vec<_>, Vec<_>) = found.into_values().partition(|(_, is_error)| *is_error);
-    let failures = |found: Vec<(Failure, bool)>| with_ids(found.into_iter().map(|(failure, _)| failure).collect());
-    findings.errors = failures(errors);
-    findings.warnings = failures(warnings);
-    Ok(findings)
+
+    /// Everything that was said.
+    pub(super) fn findings(self) -> Findings {
+        let (errors, warnings): (Vec<_>, Vec<_>) = self.found.into_values().partition(|(_, is_error)| *is_error);
+        let failures = |found: Vec<(Failure, bool)>| with_ids(found.into_iter().map(|(failure, _)| failure).collect());
+        Findings { errors: failures(errors), warnings: failures(warnings), ..self.so_far }
+    }
+}
+
+impl Findings {
+    fn add(&mut self, artifact: Artifact, members: &[Package]) {
+        if !is_of_registry(&artifact.package_id) {
+            self.units.extend(artifact.filenames.iter().cloned());
+        }
+        let Some(path) = artifact.executable else { return };
+        let (target, package) = (artifact.target, artifact.package_id);
+        if artifact.profile.test {
+            let member = members.iter().find(|member| member.id == package);
+            let name = member.map_or_else(|| target.name.clone(), |member| member.name.to_string());
+            let id = binary_id(&name, &target.kind, &target.name);
+            let is_integration = matches!(target.kind.first(), Some(TargetKind::Test | TargetKind::Bench));
+            self.tests.push(TestExecutable { path, id, package, is_integration });
+        } else {
+            let is_binary = target.kind.contains(&TargetKind::Bin);
+            self.programs.push(Program { path, name: target.name, package, is_binary });
+        }
+    }
+}
+
+/// Whether a package's files never change: its version names them.
+fn is_of_registry(id: &PackageId) -> bool {
+    !id.repr.starts_with("path+")
 }
 
 /// How nextest names a test binary.

@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use camino::Utf8PathBuf;
 
+use super::fast::{Green, Slot};
+
 /// Filled in by the steps.
 #[derive(Debug, Default)]
 pub(crate) struct Footing {
     outside: Mutex<BTreeSet<Utf8PathBuf>>,
     rests_on_base: AtomicBool,
+    greens: Mutex<Vec<(Slot, Green)>>,
 }
 
 impl Footing {
@@ -24,6 +27,18 @@ impl Footing {
     /// What git has committed took part in a step: by it old warnings were told from new ones, or changed files from others.
     pub(super) fn rest_on_base(&self) {
         self.rests_on_base.store(true, Ordering::Relaxed);
+    }
+
+    /// These test binaries have passed.
+    pub(super) fn add_greens(&self, greens: Vec<(Slot, Green)>) {
+        if let Ok(mut all) = self.greens.lock() {
+            all.extend(greens);
+        }
+    }
+
+    /// The test binaries that have passed.
+    pub(super) fn take_greens(&self) -> Vec<(Slot, Green)> {
+        self.greens.lock().map(|mut greens| std::mem::take(&mut *greens)).unwrap_or_default()
     }
 
     /// All files that were added.

@@ -1,6 +1,6 @@
 //! Recorded times of tests, and the shares that automatic samples have had.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,8 @@ pub(crate) struct History {
     sizes: BTreeMap<String, u64>,
     /// The share by suite, seed and budget, so that the same suite keeps its sample.
     shares: BTreeMap<String, Percent>,
+    /// Tests by binary that pass alone and not beside others in one process.
+    apart: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl History {
@@ -44,6 +46,30 @@ impl History {
         let known = self.times.values().map(|tests| tests.len() as u64).sum::<u64>();
         let total = self.times.values().flat_map(BTreeMap::values).map(|ms| ms.max(&1)).sum::<u64>();
         (known > 0).then(|| (u128::from(total) * u128::from(size) / u128::from(known)) as u64)
+    }
+
+    /// Tests by binary that need a process of their own.
+    pub(crate) fn apart(&self) -> &BTreeMap<String, BTreeSet<String>> {
+        &self.apart
+    }
+
+    /// Adds such tests, or with `anew` forgets all others.
+    pub(crate) fn keep_apart(
+        output: &Output,
+        tests: BTreeMap<String, BTreeSet<String>>,
+        anew: bool,
+    ) -> fs::Result<()> {
+        let mut history = History::load(output);
+        if tests.is_empty() && !(anew && !history.apart.is_empty()) {
+            return Ok(());
+        }
+        if anew {
+            history.apart.clear();
+        }
+        for (binary, names) in tests {
+            history.apart.entry(binary).or_default().extend(names);
+        }
+        history.save(output)
     }
 
     /// The share that was chosen before for the same question.

@@ -26,11 +26,17 @@ pub(super) struct Evidence {
     endings: BTreeMap<TestName, Vec<Ending>>,
     /// Started, and not ended as far as is known.
     open: BTreeSet<TestName>,
+    /// The binaries that have listed their tests, be it none.
+    answered: BTreeSet<String>,
     listed: BTreeSet<TestName>,
     ignored: BTreeSet<TestName>,
     left_out: BTreeSet<TestName>,
     /// Names that a binary lists more than once, and how often.
     repeated: BTreeMap<TestName, u32>,
+    /// Without a verdict in the process that they shared with others: run again, or to be run again.
+    unsettled: BTreeSet<TestName>,
+    /// Those of them that failed there.
+    failed_together: BTreeSet<TestName>,
     /// Nextest's report; absent where another runner ran the tests.
     pub(super) reported: Option<BTreeMap<TestName, Reported>>,
     /// Whether the runner's exit status says that all is well.
@@ -52,6 +58,7 @@ impl Evidence {
     pub(super) fn add(&mut self, event: TestEvent) {
         match event {
             TestEvent::List { binary, ignored, taken, left_out } => {
+                self.answered.insert(binary.clone());
                 let named = |name: String| TestName { binary: binary.clone(), name };
                 let set = if ignored { &mut self.ignored } else { &mut self.listed };
                 for test in taken.into_iter().map(named) {
@@ -70,7 +77,53 @@ impl Evidence {
                 self.open.remove(&ending.test);
                 self.endings.entry(ending.test.clone()).or_default().push(*ending);
             }
+            TestEvent::Passed { binary, names, ms, log } => {
+                for name in names {
+                    let ending = Ending::good(TestName { binary: binary.clone(), name }, ms, log.clone());
+                    self.endings.entry(ending.test.clone()).or_default().push(ending);
+                }
+            }
+            TestEvent::Open { binary, failed, silent } => {
+                let named = |name: String| TestName { binary: binary.clone(), name };
+                let failed: BTreeSet<TestName> = failed.into_iter().map(named).collect();
+                for test in silent.into_iter().map(named).chain(failed.iter().cloned()) {
+                    self.endings.remove(&test);
+                    self.unsettled.insert(test);
+                }
+                self.failed_together.extend(failed);
+            }
         }
+    }
+
+    /// The tests that no process has given a verdict on, which another runner is to run: from now on they are no part of this.
+    pub(super) fn hand_over(&mut self) -> BTreeSet<TestName> {
+        let open: BTreeSet<TestName> =
+            self.unsettled.iter().filter(|test| !self.endings.contains_key(*test)).cloned().collect();
+        for test in &open {
+            self.listed.remove(test);
+            self.repeated.remove(test);
+        }
+        open
+    }
+
+    /// Whether a binary has listed its tests.
+    pub(super) fn has_listed(&self, binary: &str) -> bool {
+        self.answered.contains(binary)
+    }
+
+    /// Tests that the selection has left out.
+    pub(super) fn left_out(&self) -> &BTreeSet<TestName> {
+        &self.left_out
+    }
+
+    /// Tests that failed in the process that they shared with others.
+    pub(super) fn failed_together(&self) -> &BTreeSet<TestName> {
+        &self.failed_together
+    }
+
+    /// Tests that had no verdict after they had shared a process.
+    pub(super) fn unsettled(&self) -> &BTreeSet<TestName> {
+        &self.unsettled
     }
 
     /// Tests that have ended, and those of them whose last attempt was bad.
@@ -147,6 +200,18 @@ pub(super) struct Judgement {
     pub(super) left_out: u64,
     /// Bad by the shim, yet passed by nextest's own report.
     pub(super) excused: u64,
+}
+
+impl Judgement {
+    /// Adds what another runner's evidence of other tests came to.
+    pub(super) fn add(&mut self, other: Judgement) {
+        self.counts = self.counts + other.counts;
+        self.faults.extend(other.faults);
+        self.step_faults.extend(other.step_faults);
+        self.outcomes.extend(other.outcomes);
+        self.unrun.extend(other.unrun);
+        self.excused += other.excused;
+    }
 }
 
 /// Judges. `hiding` says whether filters exist that may hide tests: without one, a test that never ran is a fault.

@@ -1,13 +1,16 @@
 //! Carries out a plan: climbs the ladder, tells what happens, and writes `target/harness`.
 
 mod affected;
+mod by_binary;
 mod cache;
 mod classify;
 mod context;
+mod dep_info;
 mod diagnostics;
 mod doctests;
 mod environment;
 mod external;
+mod fast;
 mod footing;
 mod freshness;
 mod fuzz;
@@ -125,6 +128,7 @@ pub(crate) fn carry_out(
         run.output.finish(run.dir, &record, &climb.tests, &closed)?;
         if let Some((question, settled)) = settled {
             question.keep(run.output, (&record, &climb.tests), run.plan, settled)?;
+            fast::keep(&question.cache(), run.footing.take_greens())?;
         }
         // A shard leaves the times alone: by them the other shards divide the tests. `merge` records them.
         if run.plan.shard.is_none() {
@@ -307,7 +311,7 @@ fn dispatch(run: &Context<'_>, step: &PlannedStep) -> Result<Done, RunError> {
         Kind::Rustfmt => static_checks::rustfmt(run, step),
         Kind::Check { warnings } => static_checks::check(run, step, *warnings),
         Kind::Clippy { warnings } => static_checks::clippy(run, step, *warnings),
-        Kind::Nextest { filter } => tests_step::run(run, step, Suite::whole(filter.clone())),
+        Kind::Nextest { filter, .. } => tests_step::run(run, step, Suite::whole(filter.clone())),
         Kind::Doctest => doctests::run(run, step),
         Kind::Proptest { filter, cases } => proptest(run, step, filter.clone(), *cases),
         Kind::Fuzz { dir, time } => fuzz::run(run, step, dir.as_deref(), *time),

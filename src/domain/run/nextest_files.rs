@@ -13,6 +13,8 @@ use crate::ports::fs;
 /// The harness's profile adds a report to the repository's default profile and changes nothing else.
 const PROFILE: &str = "cargo-harness";
 
+const CONFIG: &str = ".config/nextest.toml";
+
 /// Writes the profile and gives its name, which is none that the repository defines itself: its own would win.
 ///
 /// # Errors
@@ -36,18 +38,31 @@ pub(super) fn write_tool_config(run: &Context<'_>, path: &Utf8Path, junit: &Utf8
 
 /// Whether the repository's configuration hides tests by filters of its own.
 pub(super) fn default_filters(root: &Utf8Path) -> bool {
-    fn mentions(value: &toml::Value) -> bool {
+    mentions(root, &["default-filter"])
+}
+
+/// Whether the repository's configuration decides what runs, beside what and after what, so that nobody but nextest can run its tests
+/// as they are meant to be.
+pub(super) fn decides(root: &Utf8Path) -> bool {
+    let unreadable = fs::is_present(&root.join(CONFIG)) && repository_config(root).is_none();
+    unreadable || mentions(root, &["default-filter", "test-groups", "test-group", "scripts", "setup", "run-wrapper"])
+}
+
+fn mentions(root: &Utf8Path, keys: &[&str]) -> bool {
+    fn within(value: &toml::Value, keys: &[&str]) -> bool {
         match value {
-            toml::Value::Table(table) => table.iter().any(|(key, value)| key == "default-filter" || mentions(value)),
-            toml::Value::Array(values) => values.iter().any(mentions),
+            toml::Value::Table(table) => {
+                table.iter().any(|(key, value)| keys.contains(&key.as_str()) || within(value, keys))
+            }
+            toml::Value::Array(values) => values.iter().any(|value| within(value, keys)),
             _ => false,
         }
     }
-    repository_config(root).is_some_and(|config| mentions(&toml::Value::Table(config)))
+    repository_config(root).is_some_and(|config| within(&toml::Value::Table(config), keys))
 }
 
 fn repository_config(root: &Utf8Path) -> Option<toml::Table> {
-    fs::read_text(&root.join(".config/nextest.toml")).ok()?.parse().ok()
+    fs::read_text(&root.join(CONFIG)).ok()?.parse().ok()
 }
 
 /// What nextest's report says of each test; nothing where there is no whole report.

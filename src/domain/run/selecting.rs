@@ -12,6 +12,7 @@ use crate::base::{Digest, Percent};
 use crate::domain::contract::Sample;
 use crate::domain::ladder::{PlannedStep, SampleOrder, Selection, balance, next_smaller, share_for};
 use crate::domain::record::{SuiteFacts, TestName};
+use crate::ports::env;
 
 /// What to run, and why.
 #[derive(Debug, Default)]
@@ -26,6 +27,11 @@ pub(super) struct Choice {
 }
 
 impl Choice {
+    /// These tests, however long they take.
+    pub(super) fn of(selection: Selection) -> Choice {
+        Choice { selection, ..Choice::default() }
+    }
+
     /// The sample's share, where it is one. What failed or changed may make it the whole all the same.
     pub(super) fn share(&self) -> Option<Percent> {
         self.selection.sample.map(|order| order.share)
@@ -128,13 +134,14 @@ fn sample(run: &Context<'_>, selection: &mut Selection, share: Percent) {
     if share == Percent::WHOLE {
         return;
     }
+    run.footing.rest_on_base();
     selection.sample = Some(SampleOrder { seed: run.plan.seed, share });
     selection.always = run.output.failures().unwrap_or_default().into_iter().filter_map(|r| r.failure.test).collect();
     selection.always_under = affected::affected(run.workspace);
 }
 
 fn threads() -> u64 {
-    std::thread::available_parallelism().map_or(1, |n| n.get() as u64)
+    env::parallelism() as u64
 }
 
 fn digest(run: &Context<'_>, step: &PlannedStep, timed: &[(TestName, Option<u64>)]) -> Digest {

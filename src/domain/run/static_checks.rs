@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::Package;
 
 use super::context::{Call, Context, Done, RunError, counted};
+use super::dep_info;
 use super::diagnostics::{self, Findings};
 use crate::base::{Category, FailureId, FailureKind};
 use crate::domain::contract::Warnings;
@@ -50,6 +51,9 @@ fn compile(run: &Context<'_>, step: &PlannedStep, verb: &[&str], warnings: Warni
         });
     }
     let (denied, tolerated) = judge_warnings(run, warnings, findings.warnings);
+    if tolerated > 0 && warnings == Warnings::New {
+        run.footing.rest_on_base();
+    }
     let mut parts = Vec::new();
     if !denied.is_empty() {
         parts.push(counted(denied.len(), "warning"));
@@ -95,6 +99,7 @@ pub(super) fn build(run: &Context<'_>, step: &PlannedStep, verb: &[&str]) -> Res
         None => Findings::default(),
     };
     fs::remove_file(&json)?;
+    run.footing.add(dep_info::inputs(run.workspace, &findings.units));
     Ok((report.ended, findings))
 }
 

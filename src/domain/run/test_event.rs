@@ -50,6 +50,10 @@ pub(crate) enum TestEvent {
     },
     /// A test ended, and nothing of it is left.
     End(Box<Ending>),
+    /// Tests that were good in one process, together with others, and how long each took, as far as that can be told.
+    Passed { binary: String, names: Vec<String>, ms: u64, log: Utf8PathBuf },
+    /// Tests that weren't, which is no verdict on them yet: some are `failed`, the others have said nothing.
+    Open { binary: String, failed: Vec<String>, silent: Vec<String> },
 }
 
 /// The end of one attempt at a test.
@@ -71,6 +75,14 @@ pub(crate) struct Ending {
     /// The program and arguments that ran it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) argv: Vec<String>,
+}
+
+impl Ending {
+    /// A good end beside other tests in one process.
+    pub(crate) fn good(test: TestName, ms: u64, log: Utf8PathBuf) -> Ending {
+        let (end, said, verdicts) = (TestEnd::Exited(0), Said::Ok, 1);
+        Ending { test, attempt: 1, end, said, verdicts, ms, leaked: Vec::new(), log, argv: Vec::new() }
+    }
 }
 
 /// Appends one event; a line lands whole, whoever else appends at the same time.

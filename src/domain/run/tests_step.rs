@@ -7,13 +7,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use nextest_metadata::NextestExitCode;
 
 use super::context::{Call, Context, Done, RunError, counted};
+use super::diagnostics::Findings;
 use super::judge::{self, Evidence, Fault, Judgement, Reported};
 use super::selecting::{self, Choice};
 use super::shim::{self, Caller, Order};
 use super::source_index::{self, Function};
 use super::static_checks;
 use super::test_event::Tail;
-use super::{nextest_files, runner_config, unharnessed};
+use super::{by_binary, fast, nextest_files, runner_config, unharnessed};
 use crate::base::Category;
 use crate::domain::ladder::{PlannedStep, Selection};
 use crate::domain::record::{Failure, Outcome, Place, TestName, TestRecord};
@@ -38,6 +39,9 @@ pub(super) fn run(run: &Context<'_>, step: &PlannedStep, suite: Suite) -> Result
     let files = Files::prepare(run, step)?;
     let by_nextest = run.toolchain.nextest().is_some();
     let mut job = TestJob { run, step, files: &files, suite: &suite, by_nextest, binaries: BTreeMap::new() };
+    if fast::applies(&job) {
+        return by_binary::run(&job);
+    }
     if !by_nextest {
         if let Some(done) = job.find_binaries()? {
             return Ok(done);
@@ -56,16 +60,13 @@ pub(super) fn run(run: &Context<'_>, step: &PlannedStep, suite: Suite) -> Result
         pass = job.pass(&choice)?;
     }
     let mut done = job.conclude(pass, &choice)?;
-    if !by_nextest {
-        let text = "cargo-nextest is not installed, so cargo test ran the tests: cargo install cargo-nextest --locked";
-        done.notes.push(text.to_owned());
-    }
+    done.notes.extend(job.without_nextest());
     Ok(done)
 }
 
 /// The step's files beside its log.
-struct Files {
-    logs: Utf8PathBuf,
+pub(super) struct Files {
+    pub(super) logs: Utf8PathBuf,
     events: Utf8PathBuf,
     order: Utf8PathBuf,
     selection: Utf8PathBuf,
@@ -89,23 +90,30 @@ impl Files {
 }
 
 /// One test step under way.
-struct TestJob<'a> {
-    run: &'a Context<'a>,
-    step: &'a PlannedStep,
-    files: &'a Files,
-    suite: &'a Suite,
-    by_nextest: bool,
+pub(super) struct TestJob<'a> {
+    pub(super) run: &'a Context<'a>,
+    pub(super) step: &'a PlannedStep,
+    pub(super) files: &'a Files,
+    pub(super) suite: &'a Suite,
+    pub(super) by_nextest: bool,
     /// Binary ids by executable, for `cargo test`.
     binaries: BTreeMap<String, String>,
 }
 
 /// What one invocation of the runner brought.
-struct Pass {
-    evidence: Evidence,
-    ended: Ended,
+pub(super) struct Pass {
+    pub(super) evidence: Evidence,
+    pub(super) ended: Ended,
     over_budget: bool,
     /// Since the first test started.
     elapsed: Duration,
+}
+
+impl Pass {
+    /// One in which nothing was left to run.
+    pub(super) fn over(ended: Ended) -> Pass {
+        Pass { evidence: Evidence::default(), ended, over_budget: false, elapsed: Duration::ZERO }
+    }
 }
 
 impl TestJob<'_> {
@@ -115,16 +123,14 @@ impl TestJob<'_> {
         if let Some(done) = self.run.cut_short(self.step, &ended) {
             return Ok(Some(done));
         }
-        let mut failures = static_checks::or_cargo_error(self.run, self.step, &ended, &findings);
-        failures.extend(findings.errors);
-        self.binaries = findings.executables;
-        Ok((!failures.is_empty()).then(|| Done { detail: "does not build".to_owned(), failures, ..Done::default() }))
+        self.binaries = findings.executables();
+        Ok(self.does_not_build(&ended, findings))
     }
 
     /// Every test that the binaries list, whatever the selection.
     fn list(&self, selection: &Selection) -> Result<BTreeSet<TestName>, RunError> {
         self.give_order(selection)?;
-        let mut argv = if self.by_nextest { self.nextest("list")? } else { self.cargo_test()? };
+        let mut argv = if self.by_nextest { self.nextest("list", None)? } else { self.cargo_test()? };
         if !self.by_nextest {
             argv.extend(["--", "--list"].map(str::to_owned));
         }
@@ -136,10 +142,16 @@ impl TestJob<'_> {
         Ok(evidence.suite())
     }
 
+    /// What the reader must know where nextest is missing.
+    pub(super) fn without_nextest(&self) -> Option<String> {
+        let text = "cargo-nextest is not installed, so cargo test ran the tests: cargo install cargo-nextest --locked";
+        (!self.by_nextest).then(|| text.to_owned())
+    }
+
     /// Runs the chosen tests once; past the choice's limit from the first test on, the runner is stopped.
-    fn pass(&self, choice: &Choice) -> Result<Pass, RunError> {
+    pub(super) fn pass(&self, choice: &Choice) -> Result<Pass, RunError> {
         self.give_order(&choice.selection)?;
-        let argv = if self.by_nextest { self.nextest("run")? } else { self.cargo_test()? };
+        let argv = if self.by_nextest { self.nextest("run", choice.selection.binaries_filter())? } else { self.cargo_test()? };
         let call = Call { argv, env: self.variables(), ..Call::default() };
         let mut tail = Tail::new(self.files.events.clone());
         let mut evidence = Evidence::default();
@@ -182,28 +194,42 @@ impl TestJob<'_> {
     fn give_order(&self, selection: &Selection) -> Result<(), RunError> {
         fs::remove_file(&self.files.events)?;
         fs::remove_file(&self.files.junit)?;
+        let caller = if self.by_nextest { Caller::Nextest } else { Caller::CargoTest };
+        let chain = runner_config::read(self.run)?.chain;
+        let mut order = self.order(caller, self.files.events.clone(), selection, chain)?;
+        order.binaries.clone_from(&self.binaries);
+        Ok(fs::replace(&self.files.order, serde_json::to_string(&order).unwrap_or_default().as_bytes())?)
+    }
+
+    /// What a shim is to do, with the selection in a file.
+    pub(super) fn order(
+        &self,
+        caller: Caller,
+        events: Utf8PathBuf,
+        selection: &Selection,
+        chain: Vec<String>,
+    ) -> Result<Order, RunError> {
         let path = (!selection.is_whole()).then(|| self.files.selection.clone());
         let text = serde_json::to_string(selection).unwrap_or_default();
         if path.is_some() {
             fs::replace(&self.files.selection, text.as_bytes())?;
         }
-        let order = Order {
-            caller: if self.by_nextest { Caller::Nextest } else { Caller::CargoTest },
-            events: self.files.events.clone(),
+        Ok(Order {
+            caller,
+            events,
             logs: self.files.logs.clone(),
             step_log: self.run.log(self.step),
             test_timeout_ms: self.run.contract.run.test_timeout.duration().as_millis() as u64,
             leaks: self.run.contract.run.leaks,
-            chain: runner_config::read(self.run)?.chain,
+            chain,
             unharnessed: unharnessed::binaries(&self.run.workspace.packages),
-            binaries: self.binaries.clone(),
+            binaries: BTreeMap::new(),
             selection: path.map(|path| (path, shim::seal(&text))),
             oom_kills: tree::oom_kills(),
-        };
-        Ok(fs::replace(&self.files.order, serde_json::to_string(&order).unwrap_or_default().as_bytes())?)
+        })
     }
 
-    fn nextest(&self, verb: &str) -> Result<Vec<String>, RunError> {
+    fn nextest(&self, verb: &str, binaries: Option<String>) -> Result<Vec<String>, RunError> {
         let mut argv = self.run.cargo(&["nextest", verb]);
         let profile = nextest_files::write_tool_config(self.run, &self.files.tool_config, &self.files.junit)?;
         argv.extend(self.runner_flag()?);
@@ -211,6 +237,7 @@ impl TestJob<'_> {
         argv.extend(["--tool-config-file".to_owned(), format!("cargo-harness:{}", self.files.tool_config)]);
         argv.extend(["--user-config-file=none", "--color=never"].map(str::to_owned));
         argv.extend(self.suite.filter.iter().map(|filter| format!("--filterset={filter}")));
+        argv.extend(binaries.map(|binaries| format!("--filterset={binaries}")));
         if verb == "run" {
             let fail_fast = if self.run.plan.fail_fast { "--fail-fast" } else { "--no-fail-fast" };
             let quiet = ["--show-progress=none", "--success-output=never", "--failure-output=never", "--no-tests=pass"];
@@ -230,7 +257,7 @@ impl TestJob<'_> {
         runner_config::flag(self.run, &self.files.order)
     }
 
-    fn variables(&self) -> Vec<(String, Option<String>)> {
+    pub(super) fn variables(&self) -> Vec<(String, Option<String>)> {
         // Nextest starts each test by way of itself to close a race with terminal stops; without a terminal there is none.
         let single = ("NEXTEST_DOUBLE_SPAWN".to_owned(), Some("0".to_owned()));
         let seed = ("PROPTEST_RNG_SEED".to_owned(), Some(self.run.plan.seed.to_string()));
@@ -238,17 +265,25 @@ impl TestJob<'_> {
     }
 
     fn conclude(&self, pass: Pass, choice: &Choice) -> Result<Done, RunError> {
-        let leaks = self.run.contract.run.leaks;
-        let hidden_by = nextest_files::default_filters(&self.run.workspace.root);
-        let hiding = self.by_nextest && (hidden_by || self.suite.filter.is_some());
-        let log = self.run.log(self.step);
-        let scene = self.run.scene(self.step, &self.files.logs, &log);
         if let Some(done) = self.build_failed(&pass)? {
             return Ok(done);
         }
-        let mut judgement = judge::judge(&pass.evidence, leaks, hiding);
+        let judgement = judge::judge(&pass.evidence, self.run.contract.run.leaks, self.hides());
+        let suite_size = pass.evidence.suite().len() as u64;
+        Ok(self.report(judgement, &pass, choice, suite_size))
+    }
+
+    /// Whether something hides tests of this suite.
+    pub(super) fn hides(&self) -> bool {
+        self.by_nextest && (self.suite.filter.is_some() || nextest_files::default_filters(&self.run.workspace.root))
+    }
+
+    /// What a judgement comes to; `pass` is the last one, whose runner has its own word.
+    pub(super) fn report(&self, mut judgement: Judgement, pass: &Pass, choice: &Choice, suite_size: u64) -> Done {
+        let log = self.run.log(self.step);
+        let scene = self.run.scene(self.step, &self.files.logs, &log);
         let mut failures = self.failures(&scene, std::mem::take(&mut judgement.faults));
-        failures.extend(self.runner_failure(&pass, failures.is_empty(), &scene));
+        failures.extend(self.runner_failure(pass, failures.is_empty(), &scene));
         if failures.is_empty() && matches!(pass.ended, Ended::Exited(_)) {
             failures.extend(judgement.step_faults.iter().map(|text| scene.step_failure(Category::tamper(), text)));
         }
@@ -269,21 +304,22 @@ impl TestJob<'_> {
             outcome: *outcome,
             ms: *ms,
         });
-        Ok(Done {
+        Done {
             outcome: outcome.or(nothing.then_some(Outcome::None)),
             counts: Some(counts),
             detail,
-            notes: self.notes(&judgement, choice, hidden_by && hiding),
+            notes: self.notes(&judgement, choice),
             failures,
             tests: tests.collect(),
             suite: choice.suite.clone(),
-            suite_size: Some(pass.evidence.suite().len() as u64),
+            suite_size: Some(suite_size),
             sample: choice.share().filter(|_| judgement.left_out > 0),
-        })
+        }
     }
 
-    fn notes(&self, judgement: &Judgement, choice: &Choice, hidden_by_filter: bool) -> Vec<String> {
+    fn notes(&self, judgement: &Judgement, choice: &Choice) -> Vec<String> {
         let mut notes = Vec::new();
+        let hidden_by_filter = self.by_nextest && nextest_files::default_filters(&self.run.workspace.root);
         if !judgement.unrun.is_empty() && hidden_by_filter {
             let count = counted(judgement.unrun.len(), "test");
             notes.push(format!("{count} not run: hidden by the filters of .config/nextest.toml"));
@@ -309,9 +345,14 @@ impl TestJob<'_> {
             return Ok(None);
         }
         let (ended, findings) = static_checks::build(self.run, self.step, &["test", "--no-run"])?;
-        let mut failures = static_checks::or_cargo_error(self.run, self.step, &ended, &findings);
+        Ok(self.does_not_build(&ended, findings))
+    }
+
+    /// The step's end where cargo has said why it builds nothing.
+    pub(super) fn does_not_build(&self, ended: &Ended, findings: Findings) -> Option<Done> {
+        let mut failures = static_checks::or_cargo_error(self.run, self.step, ended, &findings);
         failures.extend(findings.errors);
-        Ok((!failures.is_empty()).then(|| Done { detail: "does not build".to_owned(), failures, ..Done::default() }))
+        (!failures.is_empty()).then(|| Done { detail: "does not build".to_owned(), failures, ..Done::default() })
     }
 
     /// Nextest itself could not do its work.

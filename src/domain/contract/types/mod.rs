@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use guard::{Done, Fallback, Gate, Protect, Role, Sandbox};
-pub(crate) use run::{ModeTable, Policy, Sample};
+pub(crate) use run::{Engine, ModeTable, Policy, Sample};
 use run::{Modes, Run};
 pub(crate) use steps::{Build, CategoryRule, Pattern, Step, Uses, Warnings};
 
@@ -61,6 +61,6 @@ impl Contract {
     pub(crate) fn inputs(&self) -> Vec<String> {
         let builds = self.builds.iter().map(|build| build.get_ref().dir.to_string());
         let corpora = ["fuzz/corpus", "fuzz/artifacts"].map(str::to_owned);
-        self.run.inputs.iter().cloned().chain(builds).chain(corpora).collect()
+        self.run.inputs.iter().map(|glob| glob.0.clone()).chain(builds).chain(corpora).collect()
     }
 }

@@ -32,7 +32,8 @@ pub(crate) struct Run {
     pub(crate) engine: Engine,
     /// Files that tests read although git ignores them or they lie elsewhere, as globs relative to the workspace root: a change of
     /// one makes an earlier verdict void.
-    pub(crate) inputs: Vec<String>,
+    #[schemars(with = "Vec<String>")]
+    pub(crate) inputs: Vec<Glob>,
     /// How many runs' logs are kept.
     #[schemars(range(min = 1))]
     pub(crate) keep_runs: u32,
@@ -144,5 +145,35 @@ impl From<Sample> for String {
             Sample::Off => "off".to_owned(),
             Sample::Share(share) => share.to_string(),
         }
+    }
+}
+
+/// A pattern of paths, checked while the contract is read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Glob(pub(crate) String);
+
+/// Why a text isn't a glob.
+#[derive(Debug, thiserror::Error)]
+#[error("`{text}` is not a glob: {reason}")]
+pub(crate) struct GlobError {
+    text: String,
+    reason: &'static str,
+}
+
+impl TryFrom<String> for Glob {
+    type Error = GlobError;
+    fn try_from(text: String) -> Result<Self, GlobError> {
+        match glob::Pattern::new(&text) {
+            Ok(_) if text.is_empty() => Err(GlobError { text, reason: "it is empty" }),
+            Ok(_) => Ok(Glob(text)),
+            Err(error) => Err(GlobError { text, reason: error.msg }),
+        }
+    }
+}
+
+impl From<Glob> for String {
+    fn from(glob: Glob) -> String {
+        glob.0
     }
 }

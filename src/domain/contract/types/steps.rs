@@ -7,6 +7,7 @@ use camino::Utf8PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Engine;
 use crate::base::{ByteSize, TimeLimit};
 
 /// What carries out a step.
@@ -75,6 +76,8 @@ pub(crate) struct Step {
     pub(crate) uses: Uses,
     /// Which tests: a nextest filterset. For nextest and proptest.
     pub(crate) filter: Option<String>,
+    /// Who runs the tests in fast, instead of `run.engine`. For nextest.
+    pub(crate) engine: Option<Engine>,
     /// Which compiler and lint warnings are failures. For check and clippy.
     pub(crate) warnings: Option<Warnings>,
     /// How many cases each property test tries, in every mode. For proptest.
@@ -97,8 +100,8 @@ pub(crate) struct Step {
 impl Step {
     /// One that leaves everything to its defaults.
     pub(crate) fn plain(uses: Uses) -> Step {
-        let (filter, warnings, cases, run, dir, env, patterns, timeout) = Default::default();
-        Step { uses, filter, warnings, cases, run, dir, env, patterns, timeout }
+        let (filter, engine, warnings, cases, run, dir, env, patterns, timeout) = Default::default();
+        Step { uses, filter, engine, warnings, cases, run, dir, env, patterns, timeout }
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the shim spawns the test binary")]
 
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
@@ -17,9 +18,11 @@ use crate::ports::fs;
 const LONGEST_LIST: u64 = 256 << 20;
 
 /// What a binary lists.
-pub(super) struct Listed {
-    pub(super) taken: Vec<String>,
-    pub(super) code: u8,
+struct Listed {
+    taken: Vec<String>,
+    code: u8,
+    /// Whether nothing was left out.
+    is_whole: bool,
 }
 
 /// Lists for nextest: it sees the taken tests only. A binary without a harness that knows nothing of lists is one test.
@@ -38,9 +41,31 @@ pub(super) fn relay(order: &Order, id: &str, binary: &str, args: &[String]) -> R
     Ok(listed.code)
 }
 
-/// Lists by running `argv`, and writes down what was listed.
-pub(super) fn list(order: &Order, id: &str, argv: &[String], ignored: bool) -> Result<Listed, Trouble> {
-    record(order, id, &ask(argv)?, ignored)
+/// The tests of a binary that are to be run.
+pub(super) struct Both {
+    /// In the order of the list, without those that the binary ignores.
+    pub(super) tests: Vec<String>,
+    /// The same as a set.
+    pub(super) names: HashSet<String>,
+    /// Whether the selection takes every test.
+    pub(super) is_whole: bool,
+}
+
+/// Lists a binary's tests and, of those, the ignored ones, and writes down what was listed. None where the binary can't.
+pub(super) fn both(order: &Order, id: &str, binary: &str) -> Result<Option<Both>, Trouble> {
+    let ask = |extra: &[&str]| {
+        let args: Vec<String> =
+            ["--list", "--format", "terse"].iter().chain(extra).map(|arg| (*arg).to_owned()).collect();
+        ask(&order.argv(binary, &args))
+    };
+    let all = record(order, id, &ask(&[])?, false)?;
+    let ignored = record(order, id, &ask(&["--ignored"])?, true)?;
+    if all.code != 0 || ignored.code != 0 {
+        return Ok(None);
+    }
+    let ignored: HashSet<&String> = ignored.taken.iter().collect();
+    let tests: Vec<String> = all.taken.iter().filter(|name| !ignored.contains(name)).cloned().collect();
+    Ok(Some(Both { names: tests.iter().cloned().collect(), tests, is_whole: all.is_whole }))
 }
 
 /// Lists a binary that is one test as a whole, and says whether the selection takes it.
@@ -97,7 +122,8 @@ fn record(order: &Order, id: &str, told: &Told, ignored: bool) -> Result<Listed,
     let takes = |name: &String| selection.takes(&TestName { binary: id.to_owned(), name: name.clone() });
     let names = told.text.lines().filter_map(test_name).map(str::to_owned);
     let (taken, left_out): (Vec<String>, Vec<String>) = names.partition(takes);
+    let is_whole = left_out.is_empty();
     let event = TestEvent::List { binary: id.to_owned(), ignored, taken: taken.clone(), left_out };
     test_event::write(&order.events, &event)?;
-    Ok(Listed { taken, code: told.code })
+    Ok(Listed { taken, code: told.code, is_whole })
 }

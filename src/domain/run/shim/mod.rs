@@ -8,6 +8,7 @@ mod batch;
 mod doctest;
 mod list;
 mod single;
+mod together;
 
 pub(crate) use single::passed;
 
@@ -28,15 +29,28 @@ pub(crate) const VERB: &str = "__shim";
 const BROKEN: u8 = 90;
 
 /// Who runs the tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Caller {
     /// A process for each test.
     Nextest,
-    /// A process for each binary.
+    /// A process for each binary, and for each test that wasn't good there.
     CargoTest,
+    /// A process for each binary. The others run again what wasn't good there, or this shim does if it is to.
+    OneProcess(OneProcess),
     /// A process for each documentation example.
     Doctest,
+}
+
+/// How the tests of one binary share a process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OneProcess {
+    /// Run before all others: they failed last time.
+    pub(crate) first: BTreeSet<String>,
+    /// Not run at all: they are known to need a process of their own.
+    pub(crate) apart: BTreeSet<String>,
+    /// Whether what wasn't good is run again here, each in a process of its own.
+    pub(crate) again: bool,
 }
 
 /// What the harness tells the shims of one step, in a file that they all read.
@@ -126,7 +140,8 @@ fn run(args: &[String]) -> Result<Answer, Trouble> {
         return Err(Trouble::Call("the shim is started by cargo, not by hand"));
     };
     let order: Order = serde_json::from_str(&sealed(Utf8Path::new(order), seal)?)?;
-    match order.caller {
+    match &order.caller {
+        Caller::OneProcess(how) => Ok(together::run(&order, how, binary)?.into()),
         Caller::Doctest => doctest::run(&order, binary, args),
         Caller::CargoTest => Ok(batch::run(&order, binary, args)?.into()),
         Caller::Nextest => {

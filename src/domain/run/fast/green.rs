@@ -1,0 +1,181 @@
+//! Test binaries that need not run again: their bytes, and everything that they can read, are those of a green run.
+//!
+//! What a binary was compiled from is in its bytes. What it reads when it runs is seen by watching the tree while it does; beside
+//! that, whatever lies in its package's folder counts, but for Rust sources, which count where they were seen to be read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use cargo_metadata::{Package, PackageId};
+use serde::{Deserialize, Serialize};
+
+use crate::base::Digest;
+use crate::domain::provenance::{Surroundings, Tree};
+use crate::domain::run::cache::{Cache, Kind};
+use crate::domain::run::context::Context;
+use crate::domain::run::diagnostics::TestExecutable;
+use crate::domain::run::fast::launch::Launch;
+use crate::domain::run::known::Question;
+use crate::ports::fs;
+use crate::ports::stamp::Stamp;
+
+/// A binary whose tests have all passed, with what they had read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::domain::run) struct Green {
+    /// Of what counts whether it was read or not.
+    data: Digest,
+    /// What was opened while it ran, with the digest of each; none where that wasn't seen, and then the whole tree counts.
+    opened: Option<BTreeMap<Utf8PathBuf, Digest>>,
+    tree: Digest,
+    pub(super) passed: Vec<(String, u64)>,
+    pub(super) ignored: Vec<String>,
+}
+
+/// So many states of the data are kept for the same bytes.
+const STATES: usize = 4;
+
+/// What is known of a binary.
+pub(super) enum Lookup {
+    /// It was green with the same data.
+    Green(Green),
+    /// It was green with other data.
+    OtherData,
+    Unknown,
+}
+
+/// One binary in the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::domain::run) struct Slot {
+    pub(super) key: Digest,
+    data: Digest,
+    /// Of the executable when its bytes were read: another one later means that somebody has built anew meanwhile.
+    pub(super) path: Utf8PathBuf,
+    stamp: Option<Stamp>,
+}
+
+/// Finds and keeps green binaries.
+pub(super) struct Greens<'a> {
+    cache: Cache,
+    tree: &'a Tree,
+    /// Request, environment, machine, harness, and the tools and settings outside of the tree.
+    ground: Digest,
+    reuse: bool,
+    packages: &'a [Package],
+}
+
+impl<'a> Greens<'a> {
+    /// Those of the workspace that is judged.
+    pub(super) fn new(run: &Context<'a>, question: &'a Question) -> Greens<'a> {
+        let folders: Vec<&Utf8Path> = run.workspace.packages.iter().filter_map(|p| p.manifest_path.parent()).collect();
+        let mut surroundings =
+            Surroundings::look(&run.workspace.root, &folders, run.toolchain.sysroot().as_deref());
+        surroundings.leave_to(question.tree());
+        let run_table = &run.contract.run;
+        let rules = format!("{:?} {:?}", run_table.test_timeout, run_table.leaks);
+        let fields = [question.ground().as_bytes(), rules.as_bytes()];
+        let ground = Digest::of_fields(fields.into_iter().chain([surroundings.digest().as_bytes()]));
+        Greens {
+            cache: question.cache(),
+            tree: question.tree(),
+            ground,
+            reuse: question.reuses(),
+            packages: &run.workspace.packages,
+        }
+    }
+
+    /// Where a binary stands in the cache. Reads its bytes, and those of the programs that its tests may start.
+    pub(super) fn slot(&self, test: &TestExecutable, launch: &Launch, chain: &[String], programs: &[Utf8PathBuf]) -> Slot {
+        let stamp = Stamp::of(&test.path);
+        let files = [test.path.as_path()].into_iter().chain(programs.iter().map(Utf8PathBuf::as_path));
+        let mut fields: Vec<String> = Vec::new();
+        for file in files {
+            fields.extend([file.to_string(), fs::digest(file).unwrap_or_default()]);
+        }
+        fields.extend(launch.env.iter().flat_map(|(name, value)| [name.clone(), value.clone()]));
+        fields.extend([launch.dir.to_string(), test.id.clone(), chain.join("\0")]);
+        let fields = fields.iter().map(String::as_bytes).chain([self.ground.as_bytes()]);
+        let key = Digest::of_fields(fields);
+        Slot { key, data: self.data(&test.package), path: test.path.clone(), stamp }
+    }
+
+    /// What is known of it.
+    pub(super) fn look_up(&self, slot: &Slot) -> Lookup {
+        if !self.reuse {
+            return Lookup::Unknown;
+        }
+        let Some(states) = self.cache.read::<Vec<Green>>(Kind::Binary, &slot.key) else { return Lookup::Unknown };
+        let same = |green: &Green| green.data == slot.data && self.holds(green);
+        states.into_iter().find(same).map_or(Lookup::OtherData, Lookup::Green)
+    }
+
+    fn holds(&self, green: &Green) -> bool {
+        match &green.opened {
+            None => green.tree == *self.tree.digest(),
+            Some(opened) => opened.iter().all(|(path, digest)| self.tree.digest_at(path) == *digest),
+        }
+    }
+
+    /// A binary whose tests have just passed. `opened` is what was opened while they ran, where that was seen.
+    pub(super) fn green(
+        &self,
+        slot: &Slot,
+        opened: Option<BTreeSet<Utf8PathBuf>>,
+        passed: Vec<(String, u64)>,
+        ignored: Vec<String>,
+    ) -> Green {
+        let digests = |opened: BTreeSet<Utf8PathBuf>| {
+            opened.into_iter().map(|path| (path.clone(), self.tree.digest_at(&path))).collect()
+        };
+        let (data, tree) = (slot.data.clone(), self.tree.digest().clone());
+        Green { data, opened: opened.map(digests), tree, passed, ignored }
+    }
+
+    /// What counts in a package's folder and in those of the packages in this tree that it depends on: the names of all files,
+    /// and the content of all but Rust sources.
+    fn data(&self, package: &PackageId) -> Digest {
+        let folders = self.folders(package);
+        let mut fields: Vec<&[u8]> = Vec::new();
+        for (path, digest) in self.tree.files() {
+            let absolute = self.tree.top().join(path);
+            if folders.iter().any(|folder| absolute.starts_with(folder)) {
+                fields.push(path.as_str().as_bytes());
+                fields.push(if path.extension() == Some("rs") { b"" } else { digest.as_bytes() });
+            }
+        }
+        let named = self.tree.named().flat_map(|(path, digest)| [path.as_str().as_bytes(), digest.as_bytes()]);
+        Digest::of_fields(fields.into_iter().chain(named))
+    }
+
+    fn folders(&self, package: &PackageId) -> BTreeSet<Utf8PathBuf> {
+        let folder = |package: &Package| package.manifest_path.parent().map(Utf8Path::to_owned).unwrap_or_default();
+        let mut found = BTreeSet::new();
+        let mut queue: Vec<&Package> = self.packages.iter().filter(|one| one.id == *package).collect();
+        while let Some(package) = queue.pop() {
+            if found.insert(folder(package)) {
+                let paths: Vec<&Utf8PathBuf> = package.dependencies.iter().filter_map(|d| d.path.as_ref()).collect();
+                found.extend(paths.iter().filter(|path| self.member_at(path).is_none()).map(|path| (*path).clone()));
+                queue.extend(paths.iter().filter_map(|path| self.member_at(path)));
+            }
+        }
+        found
+    }
+
+    fn member_at(&self, folder: &Utf8Path) -> Option<&'a Package> {
+        self.packages.iter().find(|package| package.manifest_path.parent() == Some(folder))
+    }
+}
+
+/// Keeps binaries that a run has shown to be green. One whose file is another by now is passed over: it isn't the one that ran.
+///
+/// # Errors
+/// The cache can't be written.
+pub(in crate::domain::run) fn keep(cache: &Cache, greens: Vec<(Slot, Green)>) -> fs::Result<()> {
+    for (slot, green) in greens.into_iter().filter(|(slot, _)| Stamp::of(&slot.path) == slot.stamp) {
+        let mut states: Vec<Green> = cache.read(Kind::Binary, &slot.key).unwrap_or_default();
+        states.retain(|state| (&state.data, &state.opened) != (&green.data, &green.opened));
+        states.insert(0, green);
+        states.truncate(STATES);
+        cache.write(Kind::Binary, &slot.key, &states)?;
+    }
+    Ok(())
+}
