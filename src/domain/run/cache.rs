@@ -104,7 +104,7 @@ impl Cache {
     }
 
     fn path(&self, kind: Kind, key: &Digest) -> Utf8PathBuf {
-        self.folder.join(format!("{}-{}.json", kind.name(), key.prefix(32)))
+        self.folder.join(format!("{}-{}", kind.name(), key.prefix(32)))
     }
 }
 

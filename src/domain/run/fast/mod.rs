@@ -384,11 +384,12 @@ impl Engine<'_> {
         if let Some(reads) = &self.means.reads {
             reads.drain();
         }
-        if state.running > 0 && (evidence.has_started() || state.built.is_some()) {
+        // While the build goes on it is the build that takes the time.
+        if state.built.is_some() && evidence.expected() > 0 {
             state.first_test.get_or_insert_with(clock::now);
         }
         let limit = self.choice.stop_after.zip(state.first_test);
-        if limit.is_some_and(|(limit, since)| since.elapsed() >= limit) && state.built.is_some() {
+        if limit.is_some_and(|(limit, since)| since.elapsed() >= limit) {
             state.go.over_budget = true;
         }
         let build_failed = state.built.as_ref().is_some_and(|built| *built != Ended::Exited(0));
