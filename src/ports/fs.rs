@@ -72,7 +72,10 @@ pub(crate) fn read_text_up_to(path: &Utf8Path, limit: u64) -> Result<String> {
     let read = |file: File| file.take(limit + 1).read_to_string(&mut text);
     let length = File::open(path).and_then(read).map_err(failed("read", path))?;
     if length as u64 > limit {
-        return Err(failed("read", path)(io::Error::new(io::ErrorKind::FileTooLarge, format!("over {} MiB", limit >> 20))));
+        return Err(failed("read", path)(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("over {} MiB", limit >> 20),
+        )));
     }
     Ok(text)
 }

@@ -170,7 +170,8 @@ impl Witness {
 
 /// What a path with this status holds: type, permissions, and a file's bytes. Pipes and devices are never opened.
 pub(crate) fn content_digest(path: &Utf8Path, stamp: &Stamp) -> Digest {
-    let content = if stamp.is_file() { fs::digest(path).unwrap_or_else(|| "unreadable".to_owned()) } else { String::new() };
+    let content =
+        if stamp.is_file() { fs::digest(path).unwrap_or_else(|| "unreadable".to_owned()) } else { String::new() };
     Digest::of_fields([stamp.mode.to_le_bytes().as_slice(), content.as_bytes()])
 }
 

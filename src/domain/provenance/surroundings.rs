@@ -151,14 +151,6 @@ pub(crate) fn request_digest(asked: &str, root: &Utf8Path, environment: &Digest)
     let own = Stamp::through(Utf8Path::new(&env::own_program())).map(|stamp| format!("{stamp:?}")).unwrap_or_default();
     let programs = format!("{:?}", programs());
     let machine = host::facts();
-    let fields = [
-        env!("CARGO_PKG_VERSION"),
-        &own,
-        asked,
-        root.as_str(),
-        &environment.to_string(),
-        &programs,
-        &machine,
-    ];
+    let fields = [env!("CARGO_PKG_VERSION"), &own, asked, root.as_str(), &environment.to_string(), &programs, &machine];
     Digest::of_fields(fields.map(str::as_bytes))
 }

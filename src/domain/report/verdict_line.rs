@@ -14,7 +14,11 @@ pub(crate) fn verdict_line(run: &RunRecord) -> String {
     let shard = run.shard.map_or(String::new(), |shard| format!(", shard {shard}"));
     let cached = if run.cached { ", cached" } else { "" };
     let (time, seed) = (seconds(run.ms), run.seed);
-    format!("VERDICT: {}{left_out} in {time}{cached}, seed {seed}{sample}{shard}, log {}", verdict_phrase(run), run.latest)
+    format!(
+        "VERDICT: {}{left_out} in {time}{cached}, seed {seed}{sample}{shard}, log {}",
+        verdict_phrase(run),
+        run.latest
+    )
 }
 
 /// The verdict's word and where it was reached, such as `RED at tier 0`.

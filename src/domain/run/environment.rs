@@ -51,9 +51,8 @@ fn is_kept_out(name: &str) -> bool {
 
 /// Of all variables that the commands get from the caller.
 pub(crate) fn digest() -> Digest {
-    let passed = env::vars().filter(|(name, _)| {
-        name.to_str().is_none_or(|name| !is_kept_out(name) && !process::is_overridden(name))
-    });
+    let passed = env::vars()
+        .filter(|(name, _)| name.to_str().is_none_or(|name| !is_kept_out(name) && !process::is_overridden(name)));
     let mut variables: Vec<(Vec<u8>, Vec<u8>)> =
         passed.map(|(name, value)| (name.into_encoded_bytes(), value.into_encoded_bytes())).collect();
     variables.sort();

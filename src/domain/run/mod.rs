@@ -17,6 +17,7 @@ mod fuzz;
 mod history;
 mod judge;
 mod known;
+mod known_examples;
 mod merge;
 mod mutants;
 mod nextest_files;
@@ -47,7 +48,8 @@ pub(crate) use toolchain::Toolchain;
 use crate::base::{Digest, FailureId, Percent, Tier};
 use crate::domain::ladder::{Kind, PlannedStep, Selection};
 use crate::domain::record::{
-    Event, Failure, FailureRecord, Mode, Outcome, RunRecord, StepRecord, SuiteFacts, TestName, TestOutcome, TestRecord, Verdict,
+    Event, Failure, FailureRecord, Mode, Outcome, RunRecord, StepRecord, SuiteFacts, TestName, TestOutcome, TestRecord,
+    Verdict,
 };
 use crate::ports::stamp::Stamp;
 use crate::ports::{clock, fs, git};
@@ -133,6 +135,7 @@ pub(crate) fn carry_out(
         if let Some((question, settled)) = settled {
             question.keep(run.output, (&record, &climb.tests), run.plan, settled)?;
             fast::keep(&question.cache(), run.footing.take_greens())?;
+            known_examples::keep(&question.cache(), run.footing.take_examples())?;
         }
         // A shard leaves the times alone: by them the other shards divide the tests. `merge` records them.
         if run.plan.shard.is_none() {

@@ -27,7 +27,9 @@ impl Toolchain {
     fn rustc(&self) -> &str {
         self.rustc.get_or_init(|| {
             let rustc = env::var("RUSTC").unwrap_or_else(|| "rustc".to_owned());
-            process::capture(&[rustc, "-vV".to_owned(), "--print=sysroot".to_owned()]).map(|output| output.stdout).unwrap_or_default()
+            process::capture(&[rustc, "-vV".to_owned(), "--print=sysroot".to_owned()])
+                .map(|output| output.stdout)
+                .unwrap_or_default()
         })
     }
 

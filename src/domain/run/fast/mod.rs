@@ -130,7 +130,9 @@ impl<'a> Means<'a> {
                 let id = binary.id.as_str();
                 let (passed, ignored) = (named(id, TestOutcome::Passed), named(id, TestOutcome::Ignored));
                 let opened = match isolated.contains(id) {
-                    true => binary.opened.zip(elsewhere.clone()).map(|(own, other)| own.into_iter().chain(other).collect()),
+                    true => {
+                        binary.opened.zip(elsewhere.clone()).map(|(own, other)| own.into_iter().chain(other).collect())
+                    }
                     false => binary.opened,
                 };
                 let slot = binary.slot?;
