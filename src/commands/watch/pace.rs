@@ -1,0 +1,185 @@
+//! When to run: once a change has settled, and one run at a time. It is told what happens and at which time, and knows no
+//! clock of its own.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+
+use crate::ports::changes::{Change, How};
+
+/// How long nothing must change before a run begins: editors save in several steps.
+const QUIET: Duration = Duration::from_millis(60);
+
+/// So many runs in a row may be stopped by changes; the next one may end. A run that writes into its own sources would
+/// otherwise never come to a verdict.
+const RESTARTS: u32 = 3;
+
+/// Why a run begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// It is the first one.
+    Begin,
+    /// A key.
+    Asked,
+    /// These files are different.
+    Changed(BTreeSet<Utf8PathBuf>),
+}
+
+/// Decides when the next run begins and whether the one under way is stopped for it.
+#[derive(Debug)]
+pub(super) struct Pace {
+    phase: Phase,
+    paused: bool,
+    next: Option<Next>,
+    /// Files that came up during the run; they may be its own.
+    late: BTreeSet<Utf8PathBuf>,
+    /// Whether the run under way is here only for files that came up during the one before.
+    for_late: bool,
+    restarts: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    Running,
+    /// The run was told to stop.
+    Stopping,
+    /// The command that follows a verdict; it may end.
+    After,
+}
+
+#[derive(Debug)]
+struct Next {
+    cause: Cause,
+    at: Duration,
+    for_late: bool,
+}
+
+impl Pace {
+    /// The first run is due at once.
+    pub(super) fn new() -> Pace {
+        let next = Next { cause: Cause::Begin, at: Duration::ZERO, for_late: false };
+        Pace {
+            phase: Phase::Idle,
+            paused: false,
+            next: Some(next),
+            late: BTreeSet::new(),
+            for_late: false,
+            restarts: 0,
+        }
+    }
+
+    /// Files are different. The answer is whether the run under way must be stopped.
+    pub(super) fn changed(&mut self, changes: &[Change], now: Duration) -> bool {
+        let under_way = matches!(self.phase, Phase::Running | Phase::Stopping);
+        let counted: BTreeSet<Utf8PathBuf> = changes
+            .iter()
+            .filter(|change| !under_way || self.is_from_outside(change))
+            .map(|change| change.path.clone())
+            .collect();
+        if counted.is_empty() {
+            return false;
+        }
+        self.plan(counted, now + QUIET, false);
+        let stop = self.phase == Phase::Running && !self.paused && self.restarts < RESTARTS;
+        if stop {
+            self.phase = Phase::Stopping;
+            self.restarts += 1;
+        }
+        stop
+    }
+
+    /// A run is wanted now. The answer is whether what is under way must be stopped.
+    pub(super) fn asked(&mut self) -> bool {
+        match &mut self.next {
+            Some(next) => next.at = Duration::ZERO,
+            None => self.next = Some(Next { cause: Cause::Asked, at: Duration::ZERO, for_late: false }),
+        }
+        let stop = matches!(self.phase, Phase::Running | Phase::After);
+        if self.phase == Phase::Running {
+            self.phase = Phase::Stopping;
+        }
+        stop
+    }
+
+    /// From now on changes are only noted, or no longer only noted.
+    pub(super) fn pause(&mut self) {
+        self.paused = !self.paused;
+    }
+
+    /// Whether changes are only noted.
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// The run has ended. The answer is whether it ended by itself, and so with a verdict on what it began with.
+    pub(super) fn ended(&mut self, now: Duration) -> bool {
+        let by_itself = self.phase == Phase::Running;
+        let late = std::mem::take(&mut self.late);
+        if by_itself {
+            self.restarts = 0;
+            // Files came up again in a run that was here for such files only: the run makes them itself.
+            if !late.is_empty() && !self.for_late {
+                let only_late = self.next.is_none();
+                self.plan(late, now + QUIET, only_late);
+            }
+        }
+        self.phase = Phase::Idle;
+        by_itself
+    }
+
+    /// A command follows the verdict.
+    pub(super) fn goes_on(&mut self) {
+        self.phase = Phase::After;
+    }
+
+    /// Why a run begins now, if one does.
+    pub(super) fn begin(&mut self, now: Duration) -> Option<Cause> {
+        let is_due = |next: &mut Next| next.at == Duration::ZERO || (!self.paused && now >= next.at);
+        if self.phase != Phase::Idle {
+            return None;
+        }
+        let next = self.next.take_if(is_due)?;
+        self.phase = Phase::Running;
+        self.for_late = next.for_late;
+        Some(next.cause)
+    }
+
+    /// How long until a run may be due.
+    pub(super) fn rest(&self, now: Duration) -> Option<Duration> {
+        let next = self.next.as_ref().filter(|_| self.phase == Phase::Idle && !self.paused)?;
+        Some(next.at.saturating_sub(now))
+    }
+
+    /// Whether a change during a run is surely not the run's own.
+    fn is_from_outside(&mut self, change: &Change) -> bool {
+        let Change { path, how } = change;
+        match how {
+            How::Same => false,
+            How::New => {
+                // Where the lock file is missing, cargo writes it.
+                if path.file_name() != Some("Cargo.lock") {
+                    self.late.insert(path.clone());
+                }
+                false
+            }
+            How::Gone => !self.late.remove(path),
+            How::Written => !self.late.contains(path),
+        }
+    }
+
+    fn plan(&mut self, mut paths: BTreeSet<Utf8PathBuf>, at: Duration, for_late: bool) {
+        // What a key has asked for stays due at once.
+        let mut due = at;
+        if let Some(Next { cause, at, .. }) = self.next.take() {
+            if at == Duration::ZERO {
+                due = at;
+            }
+            if let Cause::Changed(before) = cause {
+                paths.extend(before);
+            }
+        }
+        self.next = Some(Next { cause: Cause::Changed(paths), at: due, for_late });
+    }
+}

@@ -1,0 +1,323 @@
+//! What changes in a source tree: the system tells in which folder, a fresh look at that folder tells what.
+//!
+//! Only what git would not ignore is looked at; target folders and `.git` are not even watched, so that a build raises no
+//! event.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use notify::event::ModifyKind;
+use notify::{ErrorKind, EventKind, RecursiveMode, Watcher};
+
+use super::fs;
+use crate::base::{ExitCode, Explain};
+
+/// The source tree cannot be watched.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChangesError {
+    #[error("{0} cannot be watched: the limit on watched folders is reached")]
+    TooManyFolders(Utf8PathBuf),
+    #[error("no source tree can be watched: the limit on watching processes is reached")]
+    TooManyWatchers,
+    #[error("{path} cannot be watched: {cause}")]
+    Refused { path: Utf8PathBuf, cause: String },
+}
+
+impl Explain for ChangesError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Environment
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            ChangesError::TooManyFolders(_) => {
+                Some("raise it as root: sysctl fs.inotify.max_user_watches=524288".into())
+            }
+            ChangesError::TooManyWatchers => Some("raise it as root: sysctl fs.inotify.max_user_instances=512".into()),
+            ChangesError::Refused { .. } => None,
+        }
+    }
+}
+
+/// The result of a look at the tree.
+pub(crate) type Result<T> = std::result::Result<T, ChangesError>;
+
+/// What the system tells.
+#[derive(Clone, Debug)]
+pub(crate) enum Notice {
+    /// Something in this folder may be different.
+    Within(Utf8PathBuf),
+    /// What has this name is not what had it before. The system's watch on a folder ends with the folder.
+    Replaced(Utf8PathBuf),
+    /// Events were lost: anything may be.
+    Anywhere,
+}
+
+/// One file that is different.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Change {
+    /// Relative to the first root if it lies within.
+    pub(crate) path: Utf8PathBuf,
+    pub(crate) how: How,
+}
+
+/// How a file is different.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum How {
+    New,
+    Gone,
+    Written,
+    /// Written or touched, and yet its content is what it was.
+    Same,
+}
+
+/// A source tree under watch.
+pub(crate) struct Changes {
+    watcher: notify::RecommendedWatcher,
+    roots: Vec<Utf8PathBuf>,
+    target: Utf8PathBuf,
+    folders: BTreeSet<Utf8PathBuf>,
+    files: BTreeMap<Utf8PathBuf, Known>,
+}
+
+/// A file as it was when last looked at.
+struct Known {
+    stamp: Stamp,
+    /// Of files that have changed once.
+    content: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    modified: (i64, i64),
+    length: u64,
+    inode: u64,
+    mode: u32,
+}
+
+impl Changes {
+    /// Begins to watch what lies below the roots. `tell` is called from another thread, and often.
+    ///
+    /// # Errors
+    /// Where the system's limits don't allow it.
+    pub(crate) fn watch(
+        roots: Vec<Utf8PathBuf>,
+        target: &Utf8Path,
+        tell: impl Fn(Notice) + Send + 'static,
+    ) -> Result<Changes> {
+        let handler = move |event| notices(event).into_iter().for_each(&tell);
+        let watcher =
+            notify::recommended_watcher(handler).map_err(|error| refused(Utf8Path::new("the tree"), &error))?;
+        let (folders, files) = (BTreeSet::new(), BTreeMap::new());
+        let mut changes = Changes { watcher, roots, target: target.to_owned(), folders, files };
+        changes.look_everywhere()?;
+        Ok(changes)
+    }
+
+    /// Looks where something may be different, and tells what is, sorted by path.
+    ///
+    /// # Errors
+    /// Where a new folder cannot be watched any more.
+    pub(crate) fn look(&mut self, notices: &[Notice]) -> Result<Vec<Change>> {
+        let mut changes = Vec::new();
+        let mut everywhere = false;
+        let mut folders = BTreeSet::new();
+        for notice in notices {
+            match notice {
+                Notice::Within(folder) => drop(folders.insert(folder)),
+                Notice::Replaced(path) => self.release(path),
+                Notice::Anywhere => everywhere = true,
+            }
+        }
+        for folder in folders {
+            if self.folders.contains(folder) {
+                self.relist(folder, false, &mut changes)?;
+            }
+        }
+        // Other rules may show or hide files anywhere below them.
+        if everywhere || changes.iter().any(|change| change.path.file_name() == Some(".gitignore")) {
+            changes.extend(self.look_everywhere()?);
+        }
+        changes.sort();
+        changes.dedup_by(|a, b| a.path == b.path);
+        Ok(changes)
+    }
+
+    fn look_everywhere(&mut self) -> Result<Vec<Change>> {
+        let mut changes = Vec::new();
+        for root in self.roots.clone() {
+            self.relist(&root, true, &mut changes)?;
+        }
+        Ok(changes)
+    }
+
+    /// Compares a folder with what is known of it; those below it too if they are new, or if all are wanted.
+    fn relist(&mut self, folder: &Utf8Path, all: bool, changes: &mut Vec<Change>) -> Result<()> {
+        // Watched before it is listed: what comes in between is seen twice and not never.
+        if self.folders.insert(folder.to_owned()) {
+            self.begin(folder)?;
+        }
+        let (folders, files) = self.list(folder);
+        self.forget(folder, &folders, &files, changes);
+        for (path, stamp) in files {
+            self.compare(path, stamp, changes);
+        }
+        for folder in folders {
+            if all || !self.folders.contains(&folder) {
+                self.relist(&folder, all, changes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The folders and files in a folder that git would not ignore. What can't be read is not there.
+    fn list(&self, folder: &Utf8Path) -> (BTreeSet<Utf8PathBuf>, BTreeMap<Utf8PathBuf, Stamp>) {
+        let (mut folders, mut files) = (BTreeSet::new(), BTreeMap::new());
+        let mut walk = ignore::WalkBuilder::new(folder);
+        walk.max_depth(Some(1)).hidden(false).ignore(false).require_git(false);
+        // The user's own ignore rules hold from the repository's top.
+        self.roots.first().map(|root| walk.current_dir(root));
+        for entry in walk.build().flatten().filter(|entry| entry.depth() == 1) {
+            let Ok(metadata) = entry.metadata() else { continue };
+            let Ok(path) = Utf8PathBuf::from_path_buf(entry.into_path()) else { continue };
+            if metadata.is_dir() {
+                if path != self.target && path.file_name() != Some(".git") && !is_cache(&path) {
+                    folders.insert(path);
+                }
+            } else if path.file_name().is_some_and(|name| !is_by_the_way(name)) {
+                files.insert(path, Stamp::of(&metadata));
+            }
+        }
+        (folders, files)
+    }
+
+    fn begin(&mut self, folder: &Utf8Path) -> Result<()> {
+        match self.watcher.watch(folder.as_std_path(), RecursiveMode::NonRecursive) {
+            // Gone again; its own folder has that to tell.
+            Err(error) if matches!(error.kind, ErrorKind::PathNotFound) => Ok(()),
+            watched => watched.map_err(|error| refused(folder, &error)),
+        }
+    }
+
+    /// Watches a folder and those below it no longer.
+    fn release(&mut self, folder: &Utf8Path) {
+        if !self.folders.contains(folder) {
+            return;
+        }
+        let below: Vec<Utf8PathBuf> = self.folders.iter().filter(|path| path.starts_with(folder)).cloned().collect();
+        for path in below {
+            // The system has dropped it already where the folder itself is gone.
+            let _ = self.watcher.unwatch(path.as_std_path());
+            self.folders.remove(&path);
+        }
+    }
+
+    /// Drops what is known to be in a folder and no longer is.
+    fn forget(
+        &mut self,
+        folder: &Utf8Path,
+        folders: &BTreeSet<Utf8PathBuf>,
+        files: &BTreeMap<Utf8PathBuf, Stamp>,
+        changes: &mut Vec<Change>,
+    ) {
+        let within = |path: &&Utf8PathBuf| path.starts_with(folder) && path.as_path() != folder;
+        let is_below = |path: &&Utf8PathBuf| within(path) && is_lost(path, folder, folders);
+        let lost: Vec<Utf8PathBuf> = self.folders.iter().filter(is_below).cloned().collect();
+        lost.iter().for_each(|path| self.release(path));
+        let is_gone = |path: &Utf8Path| match path.parent() {
+            Some(parent) if parent == folder => !files.contains_key(path),
+            _ => is_lost(path, folder, folders),
+        };
+        let gone: Vec<Utf8PathBuf> = self.files.keys().filter(within).filter(|path| is_gone(path)).cloned().collect();
+        for path in gone {
+            self.files.remove(&path);
+            changes.push(self.change(path, How::Gone));
+        }
+    }
+
+    fn compare(&mut self, path: Utf8PathBuf, stamp: Stamp, changes: &mut Vec<Change>) {
+        let known = self.files.get(&path);
+        if known.is_some_and(|known| known.stamp == stamp) {
+            return;
+        }
+        let how = match known {
+            None => {
+                self.files.insert(path.clone(), Known { stamp, content: None });
+                How::New
+            }
+            Some(known) => {
+                let content = fs::digest(&path);
+                let how = if content.is_some() && content == known.content { How::Same } else { How::Written };
+                self.files.insert(path.clone(), Known { stamp, content });
+                how
+            }
+        };
+        changes.push(self.change(path, how));
+    }
+
+    fn change(&self, path: Utf8PathBuf, how: How) -> Change {
+        let root = self.roots.first();
+        let path = root.and_then(|root| path.strip_prefix(root).ok()).map(Utf8Path::to_owned).unwrap_or(path);
+        Change { path, how }
+    }
+}
+
+/// Whether a path below `folder` lies in one of its folders that is not among those still there.
+fn is_lost(path: &Utf8Path, folder: &Utf8Path, there: &BTreeSet<Utf8PathBuf>) -> bool {
+    let first = path.ancestors().find(|above| above.parent() == Some(folder));
+    first.is_none_or(|first| !there.contains(first))
+}
+
+/// What an event says to us. Reading is none of our business: the run itself reads everything.
+fn notices(event: notify::Result<notify::Event>) -> Vec<Notice> {
+    match event {
+        Ok(event) if event.need_rescan() => vec![Notice::Anywhere],
+        Ok(event) if event.kind.is_access() => Vec::new(),
+        Ok(event) => {
+            let is_write = matches!(event.kind, EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)));
+            let mut told = Vec::new();
+            for path in event.paths.iter().filter_map(|path| Utf8Path::from_path(path)) {
+                told.extend(path.parent().map(|folder| Notice::Within(folder.to_owned())));
+                told.extend((!is_write).then(|| Notice::Replaced(path.to_owned())));
+            }
+            told
+        }
+        Err(_) => vec![Notice::Anywhere],
+    }
+}
+
+fn refused(path: &Utf8Path, error: &notify::Error) -> ChangesError {
+    // inotify_init says it by EMFILE.
+    const TOO_MANY: Option<i32> = Some(24);
+    match &error.kind {
+        ErrorKind::MaxFilesWatch => ChangesError::TooManyFolders(path.to_owned()),
+        ErrorKind::Io(cause) if cause.raw_os_error() == TOO_MANY => ChangesError::TooManyWatchers,
+        ErrorKind::Io(cause) => ChangesError::Refused { path: path.to_owned(), cause: cause.to_string() },
+        _ => ChangesError::Refused { path: path.to_owned(), cause: error.to_string() },
+    }
+}
+
+/// Cargo marks every target folder with this file, as other tools do their caches.
+fn is_cache(folder: &Utf8Path) -> bool {
+    fs::is_present(&folder.join("CACHEDIR.TAG"))
+}
+
+/// What editors and snapshot tests leave beside the sources and no build reads.
+fn is_by_the_way(name: &str) -> bool {
+    let endings = ["~", ".swp", ".swx", ".snap.new", ".pending-snap"];
+    // Vim tries by a file of this name whether it may write.
+    name == "4913" || name.starts_with(".#") || endings.iter().any(|ending| name.ends_with(ending))
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Stamp {
+        Stamp {
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            length: metadata.len(),
+            inode: metadata.ino(),
+            mode: metadata.mode(),
+        }
+    }
+}
