@@ -34,7 +34,7 @@ enum Verb {
     /// Run part of the ladder
     Run(commands::ladder::RunArgs),
     /// `fast` again on each change, on one screen
-    Watch(commands::watch::Args),
+    Watch(commands::watch::WatchArgs),
     /// Print the effective contract, its schema, or where each value comes from
     Contract(commands::contract::Args),
     /// Show the last verdict, or one failure in detail

@@ -126,8 +126,11 @@ impl Changes {
         let mut folders = BTreeSet::new();
         for notice in notices {
             match notice {
-                Notice::Within(folder) => drop(folders.insert(folder)),
-                Notice::Replaced(path) => self.release(path),
+                Notice::Within(folder) => folders.extend([folder.as_path()]),
+                Notice::Replaced(path) => {
+                    self.release(path);
+                    folders.extend(path.parent());
+                }
                 Notice::Anywhere => everywhere = true,
             }
         }
@@ -277,12 +280,12 @@ fn notices(event: notify::Result<notify::Event>) -> Vec<Notice> {
         Ok(event) if event.kind.is_access() => Vec::new(),
         Ok(event) => {
             let is_write = matches!(event.kind, EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)));
-            let mut told = Vec::new();
-            for path in event.paths.iter().filter_map(|path| Utf8Path::from_path(path)) {
-                told.extend(path.parent().map(|folder| Notice::Within(folder.to_owned())));
-                told.extend((!is_write).then(|| Notice::Replaced(path.to_owned())));
-            }
-            told
+            let paths = event.paths.iter().filter_map(|path| Utf8Path::from_path(path));
+            let told = |path: &Utf8Path| match path.parent() {
+                Some(folder) if is_write => Notice::Within(folder.to_owned()),
+                _ => Notice::Replaced(path.to_owned()),
+            };
+            paths.map(told).collect()
         }
         Err(_) => vec![Notice::Anywhere],
     }
@@ -319,5 +322,128 @@ impl Stamp {
             inode: metadata.ino(),
             mode: metadata.mode(),
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the test stands on the other side of the door")]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Receiver, channel};
+    use std::time::Duration;
+
+    /// A tree under watch, and what the system has told of it.
+    struct Scene {
+        changes: Changes,
+        told: Receiver<Notice>,
+        root: Utf8PathBuf,
+        _folder: tempfile::TempDir,
+    }
+
+    fn scene(files: &[(&str, &str)]) -> Scene {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(folder.path().canonicalize().unwrap()).unwrap();
+        files.iter().for_each(|(path, text)| write(&root.join(path), text));
+        let (tell, told) = channel();
+        let tell = move |notice| drop(tell.send(notice));
+        let changes = Changes::watch(vec![root.clone()], &root.join("target"), tell).unwrap();
+        Scene { changes, told, root, _folder: folder }
+    }
+
+    fn write(path: &Utf8Path, text: &str) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    impl Scene {
+        /// What has changed up to now: a last file tells that the system has told of everything before it.
+        fn seen(&mut self) -> Vec<String> {
+            let last = Utf8PathBuf::from("last");
+            write(&self.root.join(&last), "");
+            let mut seen = Vec::new();
+            while !seen.iter().any(|change: &Change| change.path == last) {
+                let notice = self.told.recv_timeout(Duration::from_secs(10)).unwrap();
+                seen.extend(self.changes.look(&[notice]).unwrap());
+            }
+            std::fs::remove_file(self.root.join(&last)).unwrap();
+            while !seen.iter().any(|change: &Change| change.path == last && change.how == How::Gone) {
+                let notice = self.told.recv_timeout(Duration::from_secs(10)).unwrap();
+                seen.extend(self.changes.look(&[notice]).unwrap());
+            }
+            seen.retain(|change| change.path != last);
+            seen.dedup();
+            seen.into_iter().map(|change| format!("{:?} {}", change.how, change.path)).collect()
+        }
+    }
+
+    #[test]
+    fn files_are_told_by_how_they_changed() {
+        let mut scene = scene(&[("src/lib.rs", "1"), ("src/gone.rs", "")]);
+        write(&scene.root.join("src/lib.rs"), "2");
+        assert_eq!(scene.seen(), ["Written src/lib.rs"]);
+        std::fs::remove_file(scene.root.join("src/lib.rs")).unwrap();
+        write(&scene.root.join("src/lib.rs"), "2");
+        std::fs::remove_file(scene.root.join("src/gone.rs")).unwrap();
+        let seen = scene.seen();
+        assert!(seen.contains(&"Gone src/gone.rs".to_owned()), "{seen:?}");
+        std::fs::read(scene.root.join("src/lib.rs")).unwrap();
+        assert_eq!(scene.seen(), [""; 0]);
+    }
+
+    #[test]
+    fn the_same_content_written_again_is_told_as_such() {
+        let mut scene = scene(&[("a", "1")]);
+        write(&scene.root.join("a"), "2");
+        assert_eq!(scene.seen(), ["Written a"]);
+        write(&scene.root.join("new"), "2");
+        std::fs::rename(scene.root.join("new"), scene.root.join("a")).unwrap();
+        let seen = scene.seen();
+        assert!(seen.contains(&"Same a".to_owned()), "{seen:?}");
+    }
+
+    #[test]
+    fn new_folders_are_watched_too_also_under_an_old_name() {
+        let mut scene = scene(&[("src/lib.rs", "")]);
+        for round in 0..3 {
+            write(&scene.root.join("src/deep/er/a.rs"), &round.to_string());
+            assert_eq!(scene.seen(), ["New src/deep/er/a.rs"]);
+            write(&scene.root.join("src/deep/er/a.rs"), "changed");
+            assert_eq!(scene.seen(), ["Written src/deep/er/a.rs"]);
+            std::fs::remove_dir_all(scene.root.join("src/deep")).unwrap();
+            assert_eq!(scene.seen(), ["Gone src/deep/er/a.rs"]);
+        }
+        // Gone and there again before anybody looks.
+        write(&scene.root.join("src/deep/a.rs"), "");
+        scene.seen();
+        std::fs::rename(scene.root.join("src/deep"), scene.root.join("src/moved")).unwrap();
+        write(&scene.root.join("src/deep/a.rs"), "other");
+        scene.seen();
+        write(&scene.root.join("src/deep/a.rs"), "and other again");
+        write(&scene.root.join("src/moved/a.rs"), "too");
+        assert_eq!(scene.seen(), ["Written src/deep/a.rs", "Written src/moved/a.rs"]);
+    }
+
+    #[test]
+    fn what_git_ignores_and_what_is_built_is_not_told() {
+        let ignore = "*.tmp\n/out\n";
+        let mut scene = scene(&[(".gitignore", ignore), ("target/a", ""), ("out/a", ""), (".git/a", "")]);
+        for path in ["target/a", "target/b/c", "out/a", ".git/a", "a.tmp", "src.rs~", "x.snap.new"] {
+            write(&scene.root.join(path), "changed");
+        }
+        write(&scene.root.join("other-target/CACHEDIR.TAG"), "");
+        write(&scene.root.join("other-target/a"), "");
+        assert_eq!(scene.seen(), [""; 0]);
+        write(&scene.root.join(".gitignore"), "/out\n");
+        assert_eq!(scene.seen(), ["Written .gitignore", "New a.tmp"]);
+    }
+
+    #[test]
+    fn a_limit_of_the_system_is_told_with_the_way_out() {
+        let path = Utf8Path::new("src");
+        let folders = refused(path, &notify::Error::new(ErrorKind::MaxFilesWatch));
+        assert_eq!(folders.to_string(), "src cannot be watched: the limit on watched folders is reached");
+        assert!(folders.hint().unwrap().contains("fs.inotify.max_user_watches"));
+        let watchers = refused(path, &notify::Error::io(std::io::Error::from_raw_os_error(24)));
+        assert!(watchers.hint().unwrap().contains("fs.inotify.max_user_instances"));
     }
 }

@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn a_report_that_fits_is_shown_whole_below_the_header() {
         let rows = seen(&face(Some("a\nb\n")), View::default());
-        assert_eq!(rows, ["watch: fast  RED at 17:00:05  changed: src/…  h: help  q: quit", "", "a", "b"]);
+        assert_eq!(rows, ["watch: fast  RED at 17:00:05  changed: sr…  h: help  q: quit", "", "a", "b"]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::ui::{self, Face, Key, Screen, Wanted};
 /// What to do on each change.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = KEYS)]
-pub(crate) struct Args {
+pub(crate) struct WatchArgs {
     /// Run this command after each green verdict
     #[arg(long, value_name = "CMD", long_help = LONG_HELP)]
     on_green: Option<CommandLine>,
@@ -72,7 +72,7 @@ enum UnderWay {
 
 /// One call of the verb.
 struct Session<'a> {
-    args: &'a Args,
+    args: &'a WatchArgs,
     settings: &'a Settings,
     workspace: Workspace,
     runner: Supervised,
@@ -86,7 +86,7 @@ struct Session<'a> {
 }
 
 /// Watches until it is told to quit.
-pub(crate) fn run(args: &Args, settings: &Settings) -> super::Result {
+pub(crate) fn run(args: &WatchArgs, settings: &Settings) -> super::Result {
     let workspace = Workspace::load(settings.manifest_path.as_deref())?;
     workspace.select(args.climb.packages())?;
     let runner = Supervised::new().map_err(super::Unsupervised)?;
@@ -131,7 +131,8 @@ impl Session<'_> {
                 self.start(cause);
             }
             if let Some(signal) = self.runner.interrupted() {
-                return Ok(if signal == SIGINT { ExitCode::Interrupted } else { ExitCode::Terminated });
+                let is_term = signal == signal_hook::consts::SIGTERM;
+                return Ok(if is_term { ExitCode::Terminated } else { ExitCode::Interrupted });
             }
             let rest = self.pace.rest(now).map_or(TICK, |rest| rest.min(TICK));
             let first = inbox.recv_timeout(rest);
@@ -340,8 +341,6 @@ impl Session<'_> {
         }
     }
 }
-
-const SIGINT: i32 = 2;
 
 /// The words of the verdict that a run's exit code stands for.
 fn word(code: Option<u8>) -> &'static str {

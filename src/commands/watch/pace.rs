@@ -183,3 +183,147 @@ impl Pace {
         self.next = Some(Next { cause: Cause::Changed(paths), at: due, for_late });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    fn written(path: &str) -> Change {
+        Change { path: path.into(), how: How::Written }
+    }
+
+    fn new(path: &str) -> Change {
+        Change { path: path.into(), how: How::New }
+    }
+
+    fn changed(paths: &[&str]) -> Option<Cause> {
+        Some(Cause::Changed(paths.iter().map(Utf8PathBuf::from).collect()))
+    }
+
+    /// The first run has ended.
+    fn idle() -> Pace {
+        let mut pace = Pace::new();
+        assert_eq!(pace.begin(ms(0)), Some(Cause::Begin));
+        assert!(pace.ended(ms(100)));
+        pace
+    }
+
+    /// A run for a change of `a.rs` is under way.
+    fn running() -> Pace {
+        let mut pace = idle();
+        assert!(!pace.changed(&[written("a.rs")], ms(200)));
+        assert_eq!(pace.begin(ms(300)), changed(&["a.rs"]));
+        pace
+    }
+
+    #[test]
+    fn changes_in_a_row_are_one_run_once_it_is_quiet() {
+        let mut pace = idle();
+        pace.changed(&[written("a.rs")], ms(200));
+        pace.changed(&[written("b.rs"), new("c.rs")], ms(240));
+        assert_eq!(pace.begin(ms(299)), None);
+        assert_eq!(pace.rest(ms(299)), Some(ms(1)));
+        assert_eq!(pace.begin(ms(300)), changed(&["a.rs", "b.rs", "c.rs"]));
+        assert_eq!(pace.begin(ms(400)), None);
+    }
+
+    #[test]
+    fn a_change_during_a_run_stops_it_once_and_begins_another() {
+        let mut pace = running();
+        assert!(pace.changed(&[written("b.rs")], ms(310)));
+        assert!(!pace.changed(&[written("a.rs")], ms(320)));
+        assert_eq!(pace.begin(ms(500)), None);
+        assert!(!pace.ended(ms(510)), "it was stopped");
+        assert_eq!(pace.begin(ms(510)), changed(&["a.rs", "b.rs"]));
+    }
+
+    #[test]
+    fn what_a_run_touches_without_changing_it_is_nothing() {
+        let mut pace = running();
+        let same = Change { path: "golden.txt".into(), how: How::Same };
+        assert!(!pace.changed(&[same.clone(), new("Cargo.lock")], ms(310)));
+        assert!(pace.ended(ms(400)));
+        assert_eq!(pace.begin(ms(1000)), None);
+        assert!(!pace.changed(&[same], ms(1100)), "nothing is under way");
+        assert_eq!(pace.begin(ms(1160)), changed(&["golden.txt"]));
+    }
+
+    #[test]
+    fn a_file_that_comes_and_goes_during_a_run_is_nothing() {
+        let mut pace = running();
+        assert!(!pace.changed(&[new("tmp-1")], ms(310)));
+        assert!(!pace.changed(&[Change { path: "tmp-1".into(), how: How::Gone }], ms(320)));
+        assert!(pace.ended(ms(400)));
+        assert_eq!(pace.begin(ms(1000)), None);
+    }
+
+    #[test]
+    fn a_file_that_comes_up_during_a_run_is_looked_at_by_one_more_run_and_not_by_another() {
+        let mut pace = running();
+        assert!(!pace.changed(&[new("log-1")], ms(310)));
+        assert!(pace.ended(ms(400)));
+        assert_eq!(pace.begin(ms(460)), changed(&["log-1"]));
+        assert!(!pace.changed(&[new("log-2")], ms(470)));
+        assert!(pace.ended(ms(500)));
+        assert_eq!(pace.begin(ms(1000)), None);
+    }
+
+    #[test]
+    fn a_run_that_writes_into_its_sources_comes_to_a_verdict_all_the_same() {
+        let mut pace = running();
+        let mut now = 310;
+        let mut restarts = 0;
+        while pace.changed(&[written("golden.txt")], ms(now)) {
+            restarts += 1;
+            assert!(!pace.ended(ms(now + 10)));
+            assert_eq!(pace.begin(ms(now + 70)).map(|_| ()), Some(()));
+            now += 100;
+        }
+        assert_eq!(restarts, RESTARTS);
+        assert!(pace.ended(ms(now + 10)), "it ends by itself");
+    }
+
+    #[test]
+    fn a_pause_notes_changes_and_a_key_runs_all_the_same() {
+        let mut pace = running();
+        pace.pause();
+        assert!(!pace.changed(&[written("b.rs")], ms(310)), "the run goes on");
+        assert!(pace.ended(ms(400)));
+        assert_eq!((pace.begin(ms(1000)), pace.rest(ms(1000))), (None, None));
+        assert!(!pace.asked());
+        assert_eq!(pace.begin(ms(1001)), changed(&["b.rs"]));
+        pace.changed(&[written("b.rs")], ms(1010));
+        assert!(pace.ended(ms(1100)));
+        pace.pause();
+        assert_eq!(pace.begin(ms(1101)), changed(&["b.rs"]));
+    }
+
+    #[test]
+    fn a_key_stops_what_is_under_way_and_runs_without_waiting() {
+        let mut pace = running();
+        assert!(pace.asked());
+        assert!(!pace.asked(), "it is stopping");
+        pace.changed(&[written("b.rs")], ms(310));
+        assert!(!pace.ended(ms(320)));
+        assert_eq!(pace.begin(ms(320)), changed(&["b.rs"]));
+        assert!(pace.ended(ms(400)));
+        assert!(!pace.asked());
+        assert_eq!(pace.begin(ms(401)), Some(Cause::Asked));
+    }
+
+    #[test]
+    fn a_change_waits_for_the_command_after_a_verdict_and_a_key_does_not() {
+        let mut pace = running();
+        assert!(pace.ended(ms(400)));
+        pace.goes_on();
+        assert!(!pace.changed(&[new("formatted.rs")], ms(410)));
+        assert_eq!(pace.begin(ms(1000)), None);
+        assert!(pace.asked());
+        assert!(!pace.ended(ms(1010)));
+        assert_eq!(pace.begin(ms(1010)), changed(&["formatted.rs"]));
+    }
+}
