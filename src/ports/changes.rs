@@ -80,12 +80,14 @@ pub(crate) struct Changes {
     target: Utf8PathBuf,
     folders: BTreeSet<Utf8PathBuf>,
     files: BTreeMap<Utf8PathBuf, Known>,
+    /// Whether the tree has been looked at once.
+    begun: bool,
 }
 
 /// A file as it was when last looked at.
 struct Known {
     stamp: Stamp,
-    /// Of files that have changed once.
+    /// Of files that have changed or come up since the beginning.
     content: Option<String>,
 }
 
@@ -111,8 +113,9 @@ impl Changes {
         let watcher =
             notify::recommended_watcher(handler).map_err(|error| refused(Utf8Path::new("the tree"), &error))?;
         let (folders, files) = (BTreeSet::new(), BTreeMap::new());
-        let mut changes = Changes { watcher, roots, target: target.to_owned(), folders, files };
+        let mut changes = Changes { watcher, roots, target: target.to_owned(), folders, files, begun: false };
         changes.look_everywhere()?;
+        changes.begun = true;
         Ok(changes)
     }
 
@@ -245,18 +248,14 @@ impl Changes {
         if known.is_some_and(|known| known.stamp == stamp) {
             return;
         }
+        // To read the whole tree at the beginning would take long in a large one.
+        let content = self.begun.then(|| fs::digest(&path)).flatten();
         let how = match known {
-            None => {
-                self.files.insert(path.clone(), Known { stamp, content: None });
-                How::New
-            }
-            Some(known) => {
-                let content = fs::digest(&path);
-                let how = if content.is_some() && content == known.content { How::Same } else { How::Written };
-                self.files.insert(path.clone(), Known { stamp, content });
-                how
-            }
+            None => How::New,
+            Some(known) if content.is_some() && content == known.content => How::Same,
+            Some(_) => How::Written,
         };
+        self.files.insert(path.clone(), Known { stamp, content });
         changes.push(self.change(path, how));
     }
 

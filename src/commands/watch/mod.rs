@@ -29,7 +29,12 @@ use crate::ui::{self, Face, Key, Screen, Wanted};
 #[command(after_help = KEYS)]
 pub(crate) struct WatchArgs {
     /// Run this command after each green verdict
-    #[arg(long, value_name = "CMD", long_help = LONG_HELP)]
+    ///
+    /// It is split into words as by a shell, but no shell runs it. It starts in the workspace root with HARNESS_VERDICT set to
+    /// the verdict's words, such as GREEN, RED or TIME LIMIT, or to ERROR where there is none. Its output goes to on-green.log
+    /// or on-red.log in target/harness. It is ended, with everything that it has started, by the contract's step-timeout, and
+    /// a second after a change that needs another run.
+    #[arg(long, value_name = "CMD")]
     on_green: Option<CommandLine>,
     /// Run this command after each other verdict, or where there is none
     #[arg(long, value_name = "CMD")]
@@ -37,12 +42,6 @@ pub(crate) struct WatchArgs {
     #[command(flatten)]
     climb: ladder::Args,
 }
-
-const LONG_HELP: &str = "Run this command after each green verdict
-
-It is split into words as by a shell, but no shell runs it. It starts in the workspace root with HARNESS_VERDICT set to the
-verdict's words, such as GREEN, RED or TIME LIMIT, or to ERROR where there is none. Its output goes to on-green.log or
-on-red.log in target/harness; the contract's step-timeout bounds it; what it leaves running is ended.";
 
 const KEYS: &str =
     "Keys, on a terminal: r or F5 runs again, p pauses, j k g G and space scroll, h shows help, q quits.";
@@ -311,8 +310,13 @@ impl Session<'_> {
         }
     }
 
-    /// A run that doesn't end by being asked is ended.
+    /// Ends what has had its time: a run that was asked to end, and a command that keeps a change waiting.
     fn insist(&self) {
+        if let Some(UnderWay::Hook(hook)) = &self.under_way
+            && self.pace.is_overdue(self.began.elapsed())
+        {
+            hook.stop();
+        }
         if let Some(UnderWay::Run { follower, stop_by: Some(at), .. }) = &self.under_way
             && clock::now() >= *at
         {

@@ -11,6 +11,10 @@ use crate::ports::changes::{Change, How};
 /// How long nothing must change before a run begins: editors save in several steps.
 const QUIET: Duration = Duration::from_millis(60);
 
+/// How long a command that follows a verdict may go on once a change waits for it: long enough for one that formats the
+/// sources, and not for ever for one that is a server.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// So many runs in a row may be stopped by changes; the next one may end. A run that writes into its own sources would
 /// otherwise never come to a verdict.
 const RESTARTS: u32 = 3;
@@ -32,10 +36,14 @@ pub(super) struct Pace {
     phase: Phase,
     paused: bool,
     next: Option<Next>,
+    /// What the run under way is here for.
+    paths: BTreeSet<Utf8PathBuf>,
     /// Files that came up during the run; they may be its own.
     late: BTreeSet<Utf8PathBuf>,
     /// Whether the run under way is here only for files that came up during the one before.
     for_late: bool,
+    /// Whether the runs have been seen to make new files by themselves.
+    litters: bool,
     restarts: u32,
 }
 
@@ -45,7 +53,7 @@ enum Phase {
     Running,
     /// The run was told to stop.
     Stopping,
-    /// The command that follows a verdict; it may end.
+    /// The command that follows a verdict.
     After,
 }
 
@@ -64,8 +72,10 @@ impl Pace {
             phase: Phase::Idle,
             paused: false,
             next: Some(next),
+            paths: BTreeSet::new(),
             late: BTreeSet::new(),
             for_late: false,
+            litters: false,
             restarts: 0,
         }
     }
@@ -116,14 +126,23 @@ impl Pace {
     /// The run has ended. The answer is whether it ended by itself, and so with a verdict on what it began with.
     pub(super) fn ended(&mut self, now: Duration) -> bool {
         let by_itself = self.phase == Phase::Running;
-        let late = std::mem::take(&mut self.late);
+        let mut late = std::mem::take(&mut self.late);
         if by_itself {
             self.restarts = 0;
-            // Files came up again in a run that was here for such files only: the run makes them itself.
-            if !late.is_empty() && !self.for_late {
+            // Where the lock file is missing, cargo writes it.
+            late.retain(|path| path.file_name() != Some("Cargo.lock"));
+            // Files came up again in a run that was here for such files only: nobody but the run makes them.
+            self.litters = !late.is_empty() && (self.litters || self.for_late);
+            if !late.is_empty() && !self.litters {
                 let only_late = self.next.is_none();
                 self.plan(late, now + QUIET, only_late);
             }
+        }
+        // What a stopped run was here for has had no verdict yet.
+        if self.phase == Phase::Stopping
+            && let Some(next) = &mut self.next
+        {
+            next.cause.add(std::mem::take(&mut self.paths));
         }
         self.phase = Phase::Idle;
         by_itself
@@ -132,6 +151,12 @@ impl Pace {
     /// A command follows the verdict.
     pub(super) fn goes_on(&mut self) {
         self.phase = Phase::After;
+    }
+
+    /// Whether the command that follows a verdict has kept a change waiting for long enough.
+    pub(super) fn is_overdue(&self, now: Duration) -> bool {
+        let waits = |next: &Next| now >= next.at + PATIENCE;
+        self.phase == Phase::After && !self.paused && self.next.as_ref().is_some_and(waits)
     }
 
     /// Why a run begins now, if one does.
@@ -143,6 +168,10 @@ impl Pace {
         let next = self.next.take_if(is_due)?;
         self.phase = Phase::Running;
         self.for_late = next.for_late;
+        self.paths = match &next.cause {
+            Cause::Changed(paths) => paths.clone(),
+            Cause::Begin | Cause::Asked => BTreeSet::new(),
+        };
         Some(next.cause)
     }
 
@@ -158,10 +187,7 @@ impl Pace {
         match how {
             How::Same => false,
             How::New => {
-                // Where the lock file is missing, cargo writes it.
-                if path.file_name() != Some("Cargo.lock") {
-                    self.late.insert(path.clone());
-                }
+                self.late.insert(path.clone());
                 false
             }
             How::Gone => !self.late.remove(path),
@@ -169,18 +195,28 @@ impl Pace {
         }
     }
 
-    fn plan(&mut self, mut paths: BTreeSet<Utf8PathBuf>, at: Duration, for_late: bool) {
-        // What a key has asked for stays due at once.
-        let mut due = at;
-        if let Some(Next { cause, at, .. }) = self.next.take() {
-            if at == Duration::ZERO {
-                due = at;
+    fn plan(&mut self, paths: BTreeSet<Utf8PathBuf>, at: Duration, for_late: bool) {
+        let mut next = Next { cause: Cause::Changed(paths), at, for_late };
+        if let Some(before) = self.next.take() {
+            // What a key has asked for stays due at once.
+            if before.at == Duration::ZERO {
+                next.at = Duration::ZERO;
             }
-            if let Cause::Changed(before) = cause {
-                paths.extend(before);
+            if let Cause::Changed(paths) = before.cause {
+                next.cause.add(paths);
             }
         }
-        self.next = Some(Next { cause: Cause::Changed(paths), at: due, for_late });
+        self.next = Some(next);
+    }
+}
+
+impl Cause {
+    fn add(&mut self, more: BTreeSet<Utf8PathBuf>) {
+        match self {
+            Cause::Changed(paths) => paths.extend(more),
+            Cause::Begin | Cause::Asked if !more.is_empty() => *self = Cause::Changed(more),
+            Cause::Begin | Cause::Asked => {}
+        }
     }
 }
 
@@ -235,7 +271,7 @@ mod tests {
     fn a_change_during_a_run_stops_it_once_and_begins_another() {
         let mut pace = running();
         assert!(pace.changed(&[written("b.rs")], ms(310)));
-        assert!(!pace.changed(&[written("a.rs")], ms(320)));
+        assert!(!pace.changed(&[written("b.rs")], ms(320)));
         assert_eq!(pace.begin(ms(500)), None);
         assert!(!pace.ended(ms(510)), "it was stopped");
         assert_eq!(pace.begin(ms(510)), changed(&["a.rs", "b.rs"]));
@@ -246,6 +282,7 @@ mod tests {
         let mut pace = running();
         let same = Change { path: "golden.txt".into(), how: How::Same };
         assert!(!pace.changed(&[same.clone(), new("Cargo.lock")], ms(310)));
+        assert!(!pace.changed(&[written("Cargo.lock")], ms(320)), "it is made and then written");
         assert!(pace.ended(ms(400)));
         assert_eq!(pace.begin(ms(1000)), None);
         assert!(!pace.changed(&[same], ms(1100)), "nothing is under way");
@@ -270,6 +307,12 @@ mod tests {
         assert!(!pace.changed(&[new("log-2")], ms(470)));
         assert!(pace.ended(ms(500)));
         assert_eq!(pace.begin(ms(1000)), None);
+        // That is known from then on, until a run makes none.
+        pace.changed(&[written("a.rs")], ms(1000));
+        assert_eq!(pace.begin(ms(1060)), changed(&["a.rs"]));
+        assert!(!pace.changed(&[new("log-3")], ms(1070)));
+        assert!(pace.ended(ms(1100)));
+        assert_eq!(pace.begin(ms(2000)), None);
     }
 
     #[test]
@@ -309,19 +352,20 @@ mod tests {
         assert!(!pace.asked(), "it is stopping");
         pace.changed(&[written("b.rs")], ms(310));
         assert!(!pace.ended(ms(320)));
-        assert_eq!(pace.begin(ms(320)), changed(&["b.rs"]));
+        assert_eq!(pace.begin(ms(320)), changed(&["a.rs", "b.rs"]));
         assert!(pace.ended(ms(400)));
         assert!(!pace.asked());
         assert_eq!(pace.begin(ms(401)), Some(Cause::Asked));
     }
 
     #[test]
-    fn a_change_waits_for_the_command_after_a_verdict_and_a_key_does_not() {
+    fn a_change_waits_a_little_for_the_command_after_a_verdict_and_a_key_does_not() {
         let mut pace = running();
         assert!(pace.ended(ms(400)));
         pace.goes_on();
         assert!(!pace.changed(&[new("formatted.rs")], ms(410)));
         assert_eq!(pace.begin(ms(1000)), None);
+        assert_eq!([1000, 1469, 1470].map(|now| pace.is_overdue(ms(now))), [false, false, true]);
         assert!(pace.asked());
         assert!(!pace.ended(ms(1010)));
         assert_eq!(pace.begin(ms(1010)), changed(&["formatted.rs"]));
