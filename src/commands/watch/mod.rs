@@ -49,6 +49,12 @@ const KEYS: &str =
 /// How soon a signal or a new size of the terminal is noticed.
 const TICK: Duration = Duration::from_millis(50);
 
+/// How long nothing must be told before anybody looks: a file that is written anew is empty for a moment.
+const SETTLED: Duration = Duration::from_millis(20);
+
+/// After so long somebody looks all the same.
+const UNSETTLED: Duration = Duration::from_millis(200);
+
 /// How long a run may take to end when it was asked to.
 const STOP: Duration = Duration::from_millis(1500);
 
@@ -69,6 +75,14 @@ enum UnderWay {
     Hook(hook::UnderWay),
 }
 
+/// What was told and not looked at yet.
+#[derive(Default)]
+struct Told {
+    notices: Vec<Notice>,
+    first: Duration,
+    last: Duration,
+}
+
 /// One call of the verb.
 struct Session<'a> {
     args: &'a WatchArgs,
@@ -76,6 +90,7 @@ struct Session<'a> {
     workspace: Workspace,
     runner: Supervised,
     changes: Changes,
+    told: Told,
     pace: Pace,
     screen: Option<Screen>,
     face: Face,
@@ -103,6 +118,7 @@ pub(crate) fn run(args: &WatchArgs, settings: &Settings) -> super::Result {
         workspace,
         runner,
         changes,
+        told: Told::default(),
         pace: Pace::new(),
         screen: is_for_people.then(|| Screen::open(keys)).flatten(),
         face: Face { title: "watch: fast".to_owned(), ..Face::default() },
@@ -126,14 +142,17 @@ impl Session<'_> {
     fn follow(&mut self, inbox: &Receiver<Happened>) -> super::Result {
         loop {
             let now = self.began.elapsed();
-            if let Some(cause) = self.pace.begin(now) {
+            // What is told but not looked at yet is no later than the run that would begin now.
+            if self.told.notices.is_empty()
+                && let Some(cause) = self.pace.begin(now)
+            {
                 self.start(cause);
             }
             if let Some(signal) = self.runner.interrupted() {
                 let is_term = signal == signal_hook::consts::SIGTERM;
                 return Ok(if is_term { ExitCode::Terminated } else { ExitCode::Interrupted });
             }
-            let rest = self.pace.rest(now).map_or(TICK, |rest| rest.min(TICK));
+            let rest = [self.pace.rest(now), self.told.rest(now)].into_iter().flatten().fold(TICK, Duration::min);
             let first = inbox.recv_timeout(rest);
             let happened: Vec<Happened> = first.into_iter().chain(inbox.try_iter()).collect();
             if let Some(code) = self.take(happened)? {
@@ -146,21 +165,20 @@ impl Session<'_> {
         }
     }
 
-    /// Takes in what has happened. Changes come first: those that were made before a run has ended are the run's.
+    /// Takes in what has happened.
     fn take(&mut self, happened: Vec<Happened>) -> super::Result<Option<ExitCode>> {
-        let mut notices = Vec::new();
-        let mut others = Vec::new();
-        for one in happened {
-            match one {
-                Happened::Noticed(notice) => notices.push(notice),
-                other => others.push(other),
+        let now = self.began.elapsed();
+        let (noticed, others): (Vec<Happened>, Vec<Happened>) =
+            happened.into_iter().partition(|one| matches!(one, Happened::Noticed(_)));
+        for one in noticed {
+            if let Happened::Noticed(notice) = one {
+                self.told.add(notice, now);
             }
         }
-        if !notices.is_empty() {
-            let changes = self.changes.look(&notices)?;
-            if self.pace.changed(&changes, self.began.elapsed()) {
-                self.stop();
-            }
+        // What was told before a run has ended was so before, and may be the run's own.
+        let ends = others.iter().any(|one| matches!(one, Happened::RunEnded(_)));
+        if ends || self.told.rest(now) == Some(Duration::ZERO) {
+            self.look()?;
         }
         for one in others {
             match one {
@@ -175,6 +193,15 @@ impl Session<'_> {
             }
         }
         Ok(None)
+    }
+
+    fn look(&mut self) -> super::Result<()> {
+        let notices = std::mem::take(&mut self.told.notices);
+        let changes = self.changes.look(&notices)?;
+        if self.pace.changed(&changes, self.began.elapsed()) {
+            self.stop();
+        }
+        Ok(())
     }
 
     fn press(&mut self, key: Key) -> Option<ExitCode> {
@@ -343,6 +370,22 @@ impl Session<'_> {
         if self.screen.take().is_some() {
             ui::print(self.face.body.as_deref().unwrap_or_default());
         }
+    }
+}
+
+impl Told {
+    fn add(&mut self, notice: Notice, now: Duration) {
+        if self.notices.is_empty() {
+            self.first = now;
+        }
+        self.last = now;
+        self.notices.push(notice);
+    }
+
+    /// How long until it is looked at.
+    fn rest(&self, now: Duration) -> Option<Duration> {
+        let at = (self.last + SETTLED).min(self.first + UNSETTLED);
+        (!self.notices.is_empty()).then(|| at.saturating_sub(now))
     }
 }
 
