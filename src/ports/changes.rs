@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
+use std::ops::Bound;
 use std::os::unix::fs::MetadataExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -84,6 +85,20 @@ pub(crate) struct Changes {
     begun: bool,
 }
 
+/// How far below a folder a look goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    One,
+    All,
+}
+
+/// What a look has found.
+#[derive(Default)]
+struct Listing {
+    folders: BTreeSet<Utf8PathBuf>,
+    files: BTreeMap<Utf8PathBuf, Stamp>,
+}
+
 /// A file as it was when last looked at.
 struct Known {
     stamp: Stamp,
@@ -139,7 +154,7 @@ impl Changes {
         }
         for folder in folders {
             if self.folders.contains(folder) {
-                self.relist(folder, false, &mut changes)?;
+                self.relist(folder, Depth::One, &mut changes)?;
             }
         }
         // Other rules may show or hide files anywhere below them.
@@ -154,49 +169,76 @@ impl Changes {
     fn look_everywhere(&mut self) -> Result<Vec<Change>> {
         let mut changes = Vec::new();
         for root in self.roots.clone() {
-            self.relist(&root, true, &mut changes)?;
+            self.relist(&root, Depth::All, &mut changes)?;
         }
         Ok(changes)
     }
 
-    /// Compares a folder with what is known of it; those below it too if they are new, or if all are wanted.
-    fn relist(&mut self, folder: &Utf8Path, all: bool, changes: &mut Vec<Change>) -> Result<()> {
-        // Watched before it is listed: what comes in between is seen twice and not never.
-        if self.folders.insert(folder.to_owned()) {
-            self.begin(folder)?;
+    /// Compares a folder, or all below it too, with what is known. New folders are looked at to their bottom.
+    fn relist(&mut self, folder: &Utf8Path, depth: Depth, changes: &mut Vec<Change>) -> Result<()> {
+        let Listing { folders, files } = self.list(folder, depth)?;
+        let is_there = |path: &Utf8Path, as_folder: bool| match depth {
+            Depth::All if as_folder => folders.contains(path),
+            Depth::All => files.contains_key(path),
+            Depth::One => match path.ancestors().find(|above| above.parent() == Some(folder)) {
+                Some(first) if first == path && !as_folder => files.contains_key(first),
+                first => first.is_some_and(|first| folders.contains(first)),
+            },
+        };
+        let below = (Bound::Excluded(folder), Bound::Unbounded);
+        let known = self.folders.range::<Utf8Path, _>(below).take_while(|path| path.starts_with(folder));
+        let lost: Vec<Utf8PathBuf> = known.filter(|path| !is_there(path, true)).cloned().collect();
+        let known = self.files.range::<Utf8Path, _>(below).map(|(path, _)| path);
+        let known = known.take_while(|path| path.starts_with(folder));
+        let gone: Vec<Utf8PathBuf> = known.filter(|path| !is_there(path, false)).cloned().collect();
+        lost.iter().for_each(|path| self.release(path));
+        for path in gone {
+            self.files.remove(&path);
+            changes.push(self.change(path, How::Gone));
         }
-        let (folders, files) = self.list(folder);
-        self.forget(folder, &folders, &files, changes);
         for (path, stamp) in files {
             self.compare(path, stamp, changes);
         }
         for folder in folders {
-            if all || !self.folders.contains(&folder) {
-                self.relist(&folder, all, changes)?;
+            if !self.folders.contains(&folder) {
+                self.relist(&folder, Depth::All, changes)?;
             }
         }
         Ok(())
     }
 
-    /// The folders and files in a folder that git would not ignore. What can't be read is not there.
-    fn list(&self, folder: &Utf8Path) -> (BTreeSet<Utf8PathBuf>, BTreeMap<Utf8PathBuf, Stamp>) {
-        let (mut folders, mut files) = (BTreeSet::new(), BTreeMap::new());
+    /// The folders and files below a folder that git would not ignore. What can't be read is not there. A folder is watched
+    /// before it is read: what comes in between is seen twice and not never.
+    fn list(&mut self, folder: &Utf8Path, depth: Depth) -> Result<Listing> {
+        let mut listing = Listing::default();
+        let target = self.target.clone();
         let mut walk = ignore::WalkBuilder::new(folder);
-        walk.max_depth(Some(1)).hidden(false).ignore(false).require_git(false);
+        walk.hidden(false).ignore(false).require_git(false);
+        walk.max_depth(match depth {
+            Depth::One => Some(1),
+            Depth::All => None,
+        });
+        // Cargo marks every target folder with a tag, as other tools do their caches.
+        walk.filter_entry(move |entry| {
+            let path = entry.path();
+            path != target && entry.file_name() != ".git" && !path.join("CACHEDIR.TAG").exists()
+        });
         // The user's own ignore rules hold from the repository's top.
         self.roots.first().map(|root| walk.current_dir(root));
-        for entry in walk.build().flatten().filter(|entry| entry.depth() == 1) {
+        for entry in walk.build().flatten() {
             let Ok(metadata) = entry.metadata() else { continue };
+            let at = entry.depth();
             let Ok(path) = Utf8PathBuf::from_path_buf(entry.into_path()) else { continue };
             if metadata.is_dir() {
-                if path != self.target && path.file_name() != Some(".git") && !is_cache(&path) {
-                    folders.insert(path);
+                if (at == 0 || depth == Depth::All) && self.folders.insert(path.clone()) {
+                    self.begin(&path)?;
                 }
+                listing.folders.insert(path);
             } else if path.file_name().is_some_and(|name| !is_by_the_way(name)) {
-                files.insert(path, Stamp::of(&metadata));
+                listing.files.insert(path, Stamp::of(&metadata));
             }
         }
-        (folders, files)
+        Ok(listing)
     }
 
     fn begin(&mut self, folder: &Utf8Path) -> Result<()> {
@@ -217,29 +259,6 @@ impl Changes {
             // The system has dropped it already where the folder itself is gone.
             let _ = self.watcher.unwatch(path.as_std_path());
             self.folders.remove(&path);
-        }
-    }
-
-    /// Drops what is known to be in a folder and no longer is.
-    fn forget(
-        &mut self,
-        folder: &Utf8Path,
-        folders: &BTreeSet<Utf8PathBuf>,
-        files: &BTreeMap<Utf8PathBuf, Stamp>,
-        changes: &mut Vec<Change>,
-    ) {
-        let within = |path: &&Utf8PathBuf| path.starts_with(folder) && path.as_path() != folder;
-        let is_below = |path: &&Utf8PathBuf| within(path) && is_lost(path, folder, folders);
-        let lost: Vec<Utf8PathBuf> = self.folders.iter().filter(is_below).cloned().collect();
-        lost.iter().for_each(|path| self.release(path));
-        let is_gone = |path: &Utf8Path| match path.parent() {
-            Some(parent) if parent == folder => !files.contains_key(path),
-            _ => is_lost(path, folder, folders),
-        };
-        let gone: Vec<Utf8PathBuf> = self.files.keys().filter(within).filter(|path| is_gone(path)).cloned().collect();
-        for path in gone {
-            self.files.remove(&path);
-            changes.push(self.change(path, How::Gone));
         }
     }
 
@@ -264,12 +283,6 @@ impl Changes {
         let path = root.and_then(|root| path.strip_prefix(root).ok()).map(Utf8Path::to_owned).unwrap_or(path);
         Change { path, how }
     }
-}
-
-/// Whether a path below `folder` lies in one of its folders that is not among those still there.
-fn is_lost(path: &Utf8Path, folder: &Utf8Path, there: &BTreeSet<Utf8PathBuf>) -> bool {
-    let first = path.ancestors().find(|above| above.parent() == Some(folder));
-    first.is_none_or(|first| !there.contains(first))
 }
 
 /// What an event says to us. Reading is none of our business: the run itself reads everything.
@@ -299,11 +312,6 @@ fn refused(path: &Utf8Path, error: &notify::Error) -> ChangesError {
         ErrorKind::Io(cause) => ChangesError::Refused { path: path.to_owned(), cause: cause.to_string() },
         _ => ChangesError::Refused { path: path.to_owned(), cause: error.to_string() },
     }
-}
-
-/// Cargo marks every target folder with this file, as other tools do their caches.
-fn is_cache(folder: &Utf8Path) -> bool {
-    fs::is_present(&folder.join("CACHEDIR.TAG"))
 }
 
 /// What editors and snapshot tests leave beside the sources and no build reads.
