@@ -20,3 +20,4 @@ mod show;
 mod summarize;
 mod support;
 mod trouble;
+mod watch;
