@@ -17,7 +17,8 @@
 //! - A verdict is computed here, from exit statuses and from what the harness's own processes saw; nothing is read
 //!   from what a test prints. Where two sources of one fact disagree, the verdict is red.
 //! - A step runs under a supervisor process (`ports::supervisor`), each test under a shim (`domain::run::shim`); both are this
-//!   program. When the supervisor ends, for whatever reason, no process of the step is left.
+//!   program. When the supervisor ends, for whatever reason, no process of the step is left. A run of `watch` is this
+//!   program once more, and ends with the one that follows it.
 //! - Files that outlive a run appear whole by rename, or are append-only logs.
 //! - Memory doesn't grow with what a test prints: output goes to files, and only bounded heads and tails are read back.
 //!

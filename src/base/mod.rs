@@ -24,5 +24,6 @@ pub(crate) use failure_id::{FailureId, FailureKind};
 pub(crate) use percent::Percent;
 pub(crate) use seed::Seed;
 pub(crate) use shard::Shard;
+pub(crate) use shell::CommandLine;
 pub(crate) use tier::{Tier, Tiers};
 pub(crate) use time_limit::TimeLimit;

@@ -10,7 +10,7 @@ use crate::base::ExitCode;
 use crate::commands::{self, Settings};
 use crate::domain::record::Mode;
 use crate::domain::run::shim;
-use crate::ports::supervisor;
+use crate::ports::{process, supervisor};
 use crate::ui;
 
 /// A brief, trustworthy verdict on any Rust repository.
@@ -33,6 +33,8 @@ enum Verb {
     Deep(commands::ladder::Args),
     /// Run part of the ladder
     Run(commands::ladder::RunArgs),
+    /// `fast` again on each change, on one screen
+    Watch(commands::watch::WatchArgs),
     /// Print the effective contract, its schema, or where each value comes from
     Contract(commands::contract::Args),
     /// Show the last verdict, or one failure in detail
@@ -54,7 +56,11 @@ pub(crate) fn run(mut args: Vec<OsString>) -> u8 {
     if let Some(code) = hidden(&args) {
         return code;
     }
-    if args.get(1).is_some_and(|arg| arg == "harness") {
+    let followed = args.get(1).is_some_and(|arg| arg == process::FOLLOWED);
+    if followed {
+        process::end_with_caller();
+    }
+    if followed || args.get(1).is_some_and(|arg| arg == "harness") {
         args.remove(1);
     }
     let command = Cli::command().after_help(exit_codes());
@@ -74,7 +80,7 @@ pub(crate) fn run(mut args: Vec<OsString>) -> u8 {
     let settings = cli.global.settings();
     let answer = dispatch(cli.verb, &settings);
     let code = answer.unwrap_or_else(|error| {
-        commands::report_error(&error, settings.output.format);
+        commands::report_error(&error, settings.output.format, followed);
         error.code
     });
     code.code()
@@ -115,6 +121,7 @@ fn dispatch(verb: Verb, settings: &Settings) -> commands::Result {
         Verb::Full(args) => commands::ladder::climb(Mode::Full, &args, settings),
         Verb::Deep(args) => commands::ladder::climb(Mode::Deep, &args, settings),
         Verb::Run(args) => commands::ladder::part(&args, settings),
+        Verb::Watch(args) => commands::watch::run(&args, settings),
         Verb::Show(args) => commands::show::run(&args, settings.manifest_path.as_deref(), settings.output),
         Verb::Merge(args) => commands::merge::run(&args, settings),
         Verb::Repro(args) => commands::repro::run(&args, settings),

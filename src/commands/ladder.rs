@@ -48,6 +48,32 @@ pub(crate) struct Args {
     no_cache: bool,
 }
 
+impl Args {
+    /// The flags that say the same.
+    pub(super) fn flags(&self) -> Vec<String> {
+        // Taken apart, so that a new flag isn't forgotten here.
+        let Args { packages, seed, sample, shard, keep_going, fail_fast, locked, offline, no_cache } = self;
+        let mut flags: Vec<String> = packages.iter().map(|name| format!("--package={name}")).collect();
+        flags.extend(seed.map(|seed| format!("--seed={seed}")));
+        flags.extend(sample.map(|share| format!("--sample={share}")));
+        flags.extend(shard.map(|shard| format!("--shard={shard}")));
+        let switches = [
+            (keep_going, "--keep-going"),
+            (fail_fast, "--fail-fast"),
+            (locked, "--locked"),
+            (offline, "--offline"),
+            (no_cache, "--no-cache"),
+        ];
+        flags.extend(switches.into_iter().filter(|(on, _)| **on).map(|(_, flag)| flag.to_owned()));
+        flags
+    }
+
+    /// The members to judge; all where none is named.
+    pub(super) fn packages(&self) -> &[String] {
+        &self.packages
+    }
+}
+
 /// What `run` takes beyond that.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct RunArgs {

@@ -14,6 +14,7 @@ pub(crate) mod merge;
 pub(crate) mod repro;
 pub(crate) mod show;
 pub(crate) mod summarize;
+pub(crate) mod watch;
 
 pub(crate) use crate::domain::report::Detail;
 
@@ -74,13 +75,17 @@ impl<E: Explain> From<E> for Error {
 /// What a verb gives back.
 pub(crate) type Result<T = ExitCode> = std::result::Result<T, Error>;
 
-/// Says what ended a verb: on standard error, and for a program that reads JSON lines as one of them.
-pub(crate) fn report_error(error: &Error, format: MessageFormat) {
+/// Says what ended a verb: on standard error, and for a program that reads JSON lines as one of them. Of a followed run the
+/// follower shows what stands on standard output, and nothing else.
+pub(crate) fn report_error(error: &Error, format: MessageFormat, followed: bool) {
     let message = with_causes(&error.cause);
-    if format == MessageFormat::Json {
-        ui::print(&json_error(&message, error.hint.as_deref(), error.code));
+    let hint = error.hint.as_deref();
+    match format {
+        MessageFormat::Json => ui::print(&json_error(&message, hint, error.code)),
+        _ if followed => return ui::print(&ui::error_text(&message, hint)),
+        _ => {}
     }
-    ui::error(&message, error.hint.as_deref());
+    ui::note(ui::error_text(&message, hint).trim_end());
 }
 
 /// The message and its causes; one that the message ends with already is not said again.

@@ -1,7 +1,9 @@
 //! What cargo knows about the workspace.
 
+use std::collections::BTreeSet;
+
 use camino::{Utf8Path, Utf8PathBuf};
-use cargo_metadata::{Metadata, Package, TargetKind};
+use cargo_metadata::{Metadata, Package, PackageId, TargetKind};
 
 use super::{env, process};
 use crate::base::{ExitCode, Explain};
@@ -101,6 +103,26 @@ impl Workspace {
             .iter()
             .filter(|package| names.is_empty() || names.contains(&package.name.to_string()))
             .collect())
+    }
+
+    /// The folders of a package and of what it depends on by path, directly or not, as far as these are members; of others only the
+    /// folders that members name.
+    pub(crate) fn folders_below(&self, package: &PackageId) -> BTreeSet<Utf8PathBuf> {
+        let folder = |package: &Package| package.manifest_path.parent().map(Utf8Path::to_owned).unwrap_or_default();
+        let member_at = |path: &Utf8PathBuf| self.packages.iter().find(|package| folder(package) == *path);
+        let mut found = BTreeSet::new();
+        let mut queue: Vec<&Package> = self.packages.iter().filter(|one| one.id == *package).collect();
+        while let Some(package) = queue.pop() {
+            if found.insert(folder(package)) {
+                for path in package.dependencies.iter().filter_map(|dependency| dependency.path.as_ref()) {
+                    match member_at(path) {
+                        Some(member) => queue.push(member),
+                        None => drop(found.insert(path.clone())),
+                    }
+                }
+            }
+        }
+        found
     }
 
     /// Whether a package has a library whose documentation examples cargo would test.

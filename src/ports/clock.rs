@@ -13,3 +13,8 @@ pub(crate) fn now() -> Instant {
 pub(crate) fn timestamp() -> String {
     jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S.%3fZ").to_string()
 }
+
+/// The user's time of day: `17:00:05`.
+pub(crate) fn time_of_day() -> String {
+    jiff::Zoned::now().strftime("%H:%M:%S").to_string()
+}

@@ -1,6 +1,7 @@
 //! The doors: whatever spawns, writes, or asks the clock or the environment does it here.
 
 pub(crate) mod cargo;
+pub(crate) mod changes;
 pub(crate) mod clock;
 pub(crate) mod env;
 pub(crate) mod fs;

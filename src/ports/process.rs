@@ -148,3 +148,58 @@ impl Runner for Supervised {
         }
     }
 }
+
+/// The word before the verb by which this program starts itself as a run that it follows.
+pub(crate) const FOLLOWED: &str = "__followed";
+
+/// What a followed run came to.
+#[derive(Clone, Debug)]
+pub(crate) struct Followed {
+    /// None where a signal ended it, or where it could not be started.
+    pub(crate) code: Option<u8>,
+    pub(crate) stdout: String,
+}
+
+/// This program once more, at another verb, with the caller's environment and standard error.
+pub(crate) struct Follower {
+    handle: Arc<duct::Handle>,
+}
+
+impl Follower {
+    /// Starts it; `then` is called from another thread when it has ended. It ends with the calling thread.
+    pub(crate) fn start(args: &[String], then: impl FnOnce(Followed) + Send + 'static) -> io::Result<Follower> {
+        let words = [FOLLOWED.to_owned()].into_iter().chain(args.iter().cloned());
+        let command = duct::cmd(env::own_program(), words).stdin_null().stdout_capture().unchecked();
+        let handle = Arc::new(command.start()?);
+        let waiting = Arc::clone(&handle);
+        std::thread::spawn(move || {
+            then(match waiting.wait() {
+                Ok(output) => Followed {
+                    code: output.status.code().and_then(|code| u8::try_from(code).ok()),
+                    stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+                },
+                Err(error) => Followed { code: None, stdout: format!("error: the run was lost: {error}\n") },
+            });
+        });
+        Ok(Follower { handle })
+    }
+
+    /// Asks it to end as Ctrl-C does; it takes everything that it has started with it.
+    pub(crate) fn stop(&self) {
+        for pid in self.handle.pids() {
+            let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+            // Gone already is as good.
+            pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+        }
+    }
+
+    /// Ends it at once; what it has started notices that by itself.
+    pub(crate) fn kill(&self) {
+        let _ = self.handle.kill();
+    }
+}
+
+/// For a followed run: whoever started it may be killed at any moment.
+pub(crate) fn end_with_caller() {
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
+}

@@ -1,10 +1,13 @@
 //! The only writer to standard output and standard error.
 
+mod keys;
 mod progress;
+mod screen;
 
 use std::io::{IsTerminal, Write};
 
 pub(crate) use progress::Progress;
+pub(crate) use screen::{Face, Key, Screen, Wanted};
 
 use crate::ports::env;
 
@@ -34,6 +37,11 @@ pub(crate) fn set_color(flag: Option<Color>) {
     }
 }
 
+/// What was decided, for a run that is followed: its report goes where ours does.
+pub(crate) fn colors() -> &'static str {
+    if console::colors_enabled() { "always" } else { "never" }
+}
+
 fn set_both(colored: bool) {
     console::set_colors_enabled(colored);
     console::set_colors_enabled_stderr(colored);
@@ -53,13 +61,11 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// Writes an error and the way out to standard error.
-pub(crate) fn error(message: &str, hint: Option<&str>) {
+/// An error and the way out, coloured for standard error.
+pub(crate) fn error_text(message: &str, hint: Option<&str>) -> String {
     let label = console::style("error:").red().bold().for_stderr();
-    note(&format!("{label} {message}"));
-    if let Some(hint) = hint {
-        note(&format!("{} {hint}", console::style("hint:").cyan().for_stderr()));
-    }
+    let hint = hint.map(|hint| format!("{} {hint}\n", console::style("hint:").cyan().for_stderr()));
+    format!("{label} {message}\n{}", hint.unwrap_or_default())
 }
 
 /// Whether a person watches standard error.

@@ -22,3 +22,4 @@ mod show;
 mod summarize;
 mod support;
 mod trouble;
+mod watch;

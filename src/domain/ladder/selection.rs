@@ -67,8 +67,7 @@ impl Selection {
     }
 
     fn contains(&self, test: &TestName) -> bool {
-        let named =
-            self.only.as_ref().is_none_or(|only| only.contains(test) || self.binaries.contains(&test.binary));
+        let named = self.only.as_ref().is_none_or(|only| only.contains(test) || self.binaries.contains(&test.binary));
         let package = test.binary.split("::").next().unwrap_or_default();
         let function = test.name.rsplit("::").next().unwrap_or_default();
         let of_functions =

@@ -137,6 +137,12 @@ impl Tree {
         self.files.iter().map(|(path, row)| (path.as_path(), &row.digest))
     }
 
+    /// Whether some of it lies in a folder.
+    pub(crate) fn has_files_in(&self, folder: &Utf8Path) -> bool {
+        let folder = folder.strip_prefix(&self.top).unwrap_or(folder);
+        self.files.range(folder.to_owned()..).next().is_some_and(|(path, _)| path.starts_with(folder))
+    }
+
     /// What the contract's patterns have matched.
     pub(crate) fn named(&self) -> impl Iterator<Item = (&Utf8Path, &Digest)> {
         self.matched.iter().filter_map(|path| Some((path.as_path(), &self.files.get(path)?.digest)))
@@ -150,7 +156,7 @@ impl Tree {
         let folder = path.strip_prefix(&self.top).unwrap_or(path);
         let mut names: BTreeSet<&str> = BTreeSet::new();
         if self.folders.contains_key(folder) {
-            let below = self.files.keys().filter_map(|file| file.strip_prefix(folder).ok());
+            let below = self.files.range(folder.to_owned()..).map_while(|(file, _)| file.strip_prefix(folder).ok());
             names.extend(below.filter_map(|file| file.components().next()).map(|name| name.as_str()));
         }
         Digest::of_fields(names.iter().map(|name| name.as_bytes()))

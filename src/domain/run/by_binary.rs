@@ -100,11 +100,8 @@ impl Isolation {
     }
 
     fn choice(&self) -> Choice {
-        let selection = Selection {
-            only: Some(self.tests.clone()),
-            binaries: self.binaries.clone(),
-            ..Selection::default()
-        };
+        let selection =
+            Selection { only: Some(self.tests.clone()), binaries: self.binaries.clone(), ..Selection::default() };
         Choice::of(selection)
     }
 }

@@ -34,11 +34,13 @@ pub(super) enum Kind {
     Step,
     /// A test binary all of whose tests passed.
     Binary,
+    /// A package's documentation examples.
+    Examples,
 }
 
 impl Kind {
-    const ALL: [Kind; 7] =
-        [Kind::Workspace, Kind::Metadata, Kind::Tree, Kind::Built, Kind::Run, Kind::Step, Kind::Binary];
+    const ALL: [Kind; 8] =
+        [Kind::Workspace, Kind::Metadata, Kind::Tree, Kind::Built, Kind::Run, Kind::Step, Kind::Binary, Kind::Examples];
 
     fn name(self) -> &'static str {
         match self {
@@ -49,6 +51,7 @@ impl Kind {
             Kind::Run => "run",
             Kind::Step => "step",
             Kind::Binary => "binary",
+            Kind::Examples => "examples",
         }
     }
 
@@ -57,7 +60,7 @@ impl Kind {
         match self {
             Kind::Workspace | Kind::Metadata | Kind::Tree | Kind::Built => 16,
             Kind::Run | Kind::Step => 128,
-            Kind::Binary => 1024,
+            Kind::Binary | Kind::Examples => 1024,
         }
     }
 }
@@ -104,7 +107,7 @@ impl Cache {
     }
 
     fn path(&self, kind: Kind, key: &Digest) -> Utf8PathBuf {
-        self.folder.join(format!("{}-{}.json", kind.name(), key.prefix(32)))
+        self.folder.join(format!("{}-{}", kind.name(), key.prefix(32)))
     }
 }
 

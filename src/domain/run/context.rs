@@ -9,9 +9,10 @@ use super::footing::Footing;
 use super::known::Question;
 use super::output::{Output, OutputError, RunDir};
 use super::toolchain::Toolchain;
-use crate::base::{Category, ExitCode, Explain, Percent};
+use crate::base::{Category, Digest, ExitCode, Explain, Percent};
 use crate::domain::contract::Contract;
 use crate::domain::ladder::{Kind, Plan, PlannedStep};
+use crate::domain::provenance::Surroundings;
 use crate::domain::record::{Counts, Event, Failure, Outcome, StepRecord, SuiteFacts, TestRecord};
 use crate::ports::cargo::Workspace;
 use crate::ports::process::{Job, Runner, Wish};
@@ -90,6 +91,8 @@ pub(crate) struct Context<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Done {
     pub(super) outcome: Option<Outcome>,
+    /// Whether an earlier run's result stands for all of it.
+    pub(super) cached: bool,
     pub(super) counts: Option<Counts>,
     pub(super) detail: String,
     pub(super) notes: Vec<String>,
@@ -157,6 +160,16 @@ impl<'a> Context<'a> {
         ];
         argv.extend(switches.iter().filter(|(on, _)| *on).map(|(_, flag)| (*flag).to_owned()));
         argv
+    }
+
+    /// What every part of a run rests on wherever it lies in the tree: request, environment, machine, harness, and the tools and
+    /// settings outside of the tree.
+    pub(super) fn outer_ground(&self, question: &Question) -> Digest {
+        let folders: Vec<&Utf8Path> = self.workspace.packages.iter().filter_map(|p| p.manifest_path.parent()).collect();
+        let sysroot = self.toolchain.sysroot();
+        let mut surroundings = Surroundings::look(&self.workspace.root, &folders, sysroot.as_deref());
+        surroundings.leave_to(question.tree());
+        Digest::of_fields([question.ground().as_bytes(), surroundings.digest().as_bytes()])
     }
 
     /// `-p` with the package's whole id: a dependency may have the same name.
@@ -263,7 +276,7 @@ impl<'a> Context<'a> {
             name: step.name.clone(),
             outcome,
             ms,
-            cached: false,
+            cached: done.cached,
             counts: done.counts,
             detail: done.detail,
             notes: done.notes,

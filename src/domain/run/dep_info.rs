@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn lists_stand_beside_what_was_built() {
-        let lists = |unit: &str| lists_of(Utf8Path::new(unit)).into_iter().map(Utf8PathBuf::into_string).collect::<Vec<_>>();
+        let lists =
+            |unit: &str| lists_of(Utf8Path::new(unit)).into_iter().map(Utf8PathBuf::into_string).collect::<Vec<_>>();
         assert_eq!(lists("/t/deps/libx-1.rmeta"), ["/t/deps/libx-1.d", "/t/deps/x-1.d"]);
         assert_eq!(lists("/t/deps/x-1"), ["/t/deps/x-1.d"]);
     }

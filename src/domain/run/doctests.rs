@@ -6,47 +6,199 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use cargo_metadata::{Package, PackageId};
 
 use super::classify::Scene;
 use super::context::{Call, Context, Done, RunError, counted};
 use super::diagnostics::cargo_error;
+use super::known::Question;
+use super::known_examples::{Examples, Need, Whole};
 use super::runner_config;
 use super::shim::{Caller, Order};
-use crate::base::{Category, FailureId, FailureKind, panic_text};
+use crate::base::{Category, FailureId, FailureKind, TimeLimit, panic_text};
 use crate::domain::ladder::PlannedStep;
-use crate::domain::record::{Counts, Failure, Outcome, Place, Replay, TestName, TestOutcome, TestRecord};
+use crate::domain::record::{Counts, Failure, Mode, Outcome, Place, Replay, TestName, TestOutcome, TestRecord};
 use crate::ports::cargo::Workspace;
 use crate::ports::process::Wish;
 use crate::ports::supervisor::Ended;
-use crate::ports::{env, fs};
+use crate::ports::{clock, env, fs};
 
 /// The binary that the records name for examples.
 const BINARY: &str = "doc";
 
-/// Runs all examples of the libraries.
+/// Runs the examples of the libraries; in `fast` those that need it.
 pub(super) fn run(run: &Context<'_>, step: &PlannedStep) -> Result<Done, RunError> {
-    let packages: Vec<_> = run.packages().into_iter().filter(|package| Workspace::has_doctests(package)).collect();
+    let packages: Vec<&Package> =
+        run.packages().into_iter().filter(|package| Workspace::has_doctests(package)).collect();
     if packages.is_empty() {
         return Ok(Done::none("no library"));
     }
+    match run.question.filter(|_| run.plan.mode == Mode::Fast && run.plan.only.is_none()) {
+        Some(question) => run_needed(run, step, question, &packages),
+        None => {
+            let called = call(run, step, packages.iter().map(|package| &package.id), &[], None)?;
+            Ok(Done { detail: detail(&called.done, 0, None), ..called.done })
+        }
+    }
+}
+
+/// Runs what is needed of each package.
+fn run_needed(
+    run: &Context<'_>,
+    step: &PlannedStep,
+    question: &Question,
+    packages: &[&Package],
+) -> Result<Done, RunError> {
+    let ground = run.outer_ground(question);
+    let (mut all, mut some, mut filters) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let mut kept = Counts::default();
+    for examples in packages.iter().map(|package| Examples::of(run, question, &ground, package)) {
+        match examples.need() {
+            Need::All => all.push(examples),
+            Need::Nothing => kept = kept + examples.whole().map(|whole| whole.counts).unwrap_or_default(),
+            Need::Of(files) => {
+                // An example is named by its file and what it documents.
+                filters.extend(files.iter().map(|file| format!("{file} - ")));
+                some.push(examples);
+            }
+        }
+    }
+    let cached = all.is_empty() && some.is_empty() && kept.ran() > 0;
+    let known = |examples: &Examples| examples.whole().map_or(0, |whole| whole.counts.ran());
+    let of_files = (!some.is_empty()).then(|| some.iter().map(known).sum::<u64>());
+    let mut done = Done { cached, counts: Some(Counts::default()), ..Done::default() };
+    if !all.is_empty() {
+        let called = call(run, step, all.iter().map(|examples| &examples.package), &[], run.plan.budget)?;
+        for examples in all.into_iter().filter(|_| called.done.is_good()) {
+            let whole = called.whole(run, &examples);
+            run.footing.add_examples(examples, Some(whole));
+        }
+        done = called.done;
+    }
+    if !filters.is_empty() && done.is_good() {
+        let filters: Vec<String> = filters.into_iter().collect();
+        let called = call(run, step, some.iter().map(|examples| &examples.package), &filters, None)?;
+        let good = called.done.is_good();
+        some.drain(..).filter(|_| good).for_each(|examples| run.footing.add_examples(examples, None));
+        done = done.and(called.done);
+    }
+    done.detail = detail(&done, kept.ran(), of_files);
+    done.counts = done.counts.map(|counts| counts + kept);
+    if done.is_good() {
+        let nothing = done.counts.is_some_and(|counts| counts.ran() == 0) && of_files.is_none();
+        done.outcome = nothing.then_some(Outcome::None);
+    }
+    Ok(done)
+}
+
+impl Done {
+    /// Whether nothing failed, be it that there was nothing.
+    fn is_good(&self) -> bool {
+        self.failures.is_empty() && self.outcome.is_none_or(|outcome| outcome == Outcome::None)
+    }
+
+    /// Both together; what ended the later one counts.
+    fn and(mut self, later: Done) -> Done {
+        let none = Counts::default();
+        self.counts = Some(self.counts.unwrap_or(none) + later.counts.unwrap_or(none));
+        self.outcome = later.outcome;
+        self.failures.extend(later.failures);
+        self.tests.extend(later.tests);
+        self.notes.extend(later.notes);
+        self
+    }
+}
+
+/// `12 examples`, `5 examples, 7 cached`, `2 of 470 examples, those of changed files`.
+fn detail(done: &Done, kept: u64, of_files: Option<u64>) -> String {
+    let counts = done.counts.unwrap_or_default();
+    let ran = counted(counts.ran() as usize, "example");
+    match (counts.failed, counts.ran(), of_files) {
+        (0, 0, None) if kept > 0 => counted(kept as usize, "example"),
+        (0, 0, None) if !done.failures.is_empty() || done.outcome.is_some() => String::new(),
+        (0, 0, None) => "no examples".to_owned(),
+        (0, ran, Some(all)) if ran < all + kept => {
+            format!("{ran} of {} examples, those of changed files", all.max(ran) + kept)
+        }
+        (0, _, None) if kept > 0 => format!("{ran}, {kept} cached"),
+        (0, ..) => ran,
+        (failed, ..) => format!("{failed} of {ran} failed"),
+    }
+}
+
+/// What one call of cargo brought.
+struct Called {
+    done: Done,
+    ms: u64,
+}
+
+impl Called {
+    /// What a package's part of it came to, by the files that its examples are named by.
+    fn whole(&self, run: &Context<'_>, examples: &Examples) -> Whole {
+        let mut counts = Counts::default();
+        for test in &self.done.tests {
+            let file = Item::of(&test.test.name).file;
+            let within =
+                |base: &Utf8Path| base.join(&file).starts_with(&examples.folder) && fs::is_present(&base.join(&file));
+            if within(&run.workspace.root) || within(&examples.folder) {
+                match test.outcome {
+                    TestOutcome::Passed => counts.passed += 1,
+                    TestOutcome::Failed => counts.failed += 1,
+                    TestOutcome::Ignored => counts.skipped += 1,
+                }
+            }
+        }
+        let all = self.done.counts.unwrap_or_default().ran();
+        let ms = (self.ms * counts.ran()).checked_div(all).unwrap_or(0);
+        Whole { counts, ms }
+    }
+}
+
+/// Runs the examples of some packages, those whose names contain one of the filters, if there are filters. Past the budget they are
+/// stopped, which is no failure.
+fn call<'a>(
+    run: &Context<'_>,
+    step: &PlannedStep,
+    packages: impl Iterator<Item = &'a PackageId>,
+    filters: &[String],
+    budget: Option<TimeLimit>,
+) -> Result<Called, RunError> {
     let order = write_order(run, step)?;
     let mut argv = run.cargo(&["test", "--doc", "--no-fail-fast"]);
     argv.retain(|word| word != "--workspace");
     if run.flags.packages.is_empty() {
-        argv.extend(packages.iter().flat_map(|package| Context::named(package)));
+        argv.extend(packages.flat_map(|id| ["-p".to_owned(), id.repr.clone()]));
     }
     argv.extend(runner_config::flag(run, &order)?);
+    if !filters.is_empty() {
+        argv.push("--".to_owned());
+        argv.extend(filters.iter().cloned());
+    }
     let stdout = run.beside(step, "stdout");
-    let report = run.call(step, &Call { argv, stdout: Some(stdout.clone()), ..Call::default() }, &mut || Wish::GoOn)?;
+    let started = clock::now();
+    let mut over_budget = false;
+    let report = run.call(step, &Call { argv, stdout: Some(stdout.clone()), ..Call::default() }, &mut || {
+        over_budget |= budget.is_some_and(|budget| started.elapsed() > budget.duration());
+        if over_budget { Wish::Stop } else { Wish::GoOn }
+    })?;
+    let ms = started.elapsed().as_millis() as u64;
     let log = run.log(step);
     let rustdoc = read(&stdout)?;
     fs::append_file(&stdout, &log)?;
     fs::remove_file(&stdout)?;
-    if let Some(done) = run.cut_short(step, &report.ended) {
-        return Ok(done);
+    let over_budget = over_budget && report.ended == Ended::Stopped && run.runner.interrupted().is_none();
+    if let Some(done) = run.cut_short(step, &report.ended).filter(|_| !over_budget) {
+        return Ok(Called { done, ms });
     }
     let scene = run.scene(step, &run.dir.path, &log);
-    Ok(judge(&scene, run, rustdoc, &report.ended))
+    let mut done = judge(&scene, run, rustdoc, (!over_budget).then_some(&report.ended));
+    if let Some(budget) = budget.filter(|_| over_budget) {
+        let ran = done.counts.unwrap_or_default().ran();
+        done.notes.push(format!(
+            "the documentation examples were stopped at the budget of {budget} after {ran}; full runs all"
+        ));
+    }
+    Ok(Called { done, ms })
 }
 
 fn write_order(run: &Context<'_>, step: &PlannedStep) -> Result<Utf8PathBuf, RunError> {
@@ -148,7 +300,8 @@ fn result(text: &str) -> Option<(&str, TestOutcome)> {
     Some((name, outcome))
 }
 
-fn judge(scene: &Scene<'_>, run: &Context<'_>, rustdoc: Rustdoc, ended: &Ended) -> Done {
+/// Judges what rustdoc reports; `ended` where it came to its end.
+fn judge(scene: &Scene<'_>, run: &Context<'_>, rustdoc: Rustdoc, ended: Option<&Ended>) -> Done {
     let count = |wanted: TestOutcome| rustdoc.results.iter().filter(|(_, outcome)| *outcome == wanted).count() as u64;
     let counts = Counts {
         passed: count(TestOutcome::Passed),
@@ -170,19 +323,13 @@ fn judge(scene: &Scene<'_>, run: &Context<'_>, rustdoc: Rustdoc, ended: &Ended) 
         *ordinal += 1;
     }
     let complete = rustdoc.announced == rustdoc.results.len() as u64;
-    if failures.is_empty() && (*ended != Ended::Exited(0) || !complete) {
+    if failures.is_empty() && ended.is_some_and(|ended| *ended != Ended::Exited(0) || !complete) {
         let (category, text) = match cargo_error(scene.step_log) {
             Some(error) if rustdoc.announced == 0 => (Category::build(), error),
             _ => (Category::tamper(), "rustdoc's report and its exit status disagree".to_owned()),
         };
         failures.push(scene.step_failure(category, &text));
     }
-    let detail = match (counts.failed, counts.ran()) {
-        (0, 0) if !failures.is_empty() => String::new(),
-        (0, 0) => "no examples".to_owned(),
-        (0, ran) => counted(ran as usize, "example"),
-        (failed, ran) => format!("{failed} of {} failed", counted(ran as usize, "example")),
-    };
     let nothing = counts.ran() == 0 && failures.is_empty();
     let tests = rustdoc.results.into_iter().map(|(name, outcome)| TestRecord {
         step: scene.step.to_owned(),
@@ -193,7 +340,6 @@ fn judge(scene: &Scene<'_>, run: &Context<'_>, rustdoc: Rustdoc, ended: &Ended) 
     Done {
         outcome: nothing.then_some(Outcome::None),
         counts: Some(counts),
-        detail,
         failures,
         tests: tests.collect(),
         ..Done::default()

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use camino::Utf8PathBuf;
 
 use super::fast::{Green, Slot};
+use super::known_examples::{Examples, Whole};
 
 /// Filled in by the steps.
 #[derive(Debug, Default)]
@@ -14,6 +15,7 @@ pub(crate) struct Footing {
     outside: Mutex<BTreeSet<Utf8PathBuf>>,
     rests_on_base: AtomicBool,
     greens: Mutex<Vec<(Slot, Green)>>,
+    examples: Mutex<Vec<(Examples, Option<Whole>)>>,
 }
 
 impl Footing {
@@ -39,6 +41,18 @@ impl Footing {
     /// The test binaries that have passed.
     pub(super) fn take_greens(&self) -> Vec<(Slot, Green)> {
         self.greens.lock().map(|mut greens| std::mem::take(&mut *greens)).unwrap_or_default()
+    }
+
+    /// These packages' examples are good; all of them ran where it is said what that came to.
+    pub(super) fn add_examples(&self, examples: Examples, ran: Option<Whole>) {
+        if let Ok(mut all) = self.examples.lock() {
+            all.push((examples, ran));
+        }
+    }
+
+    /// The examples that are good.
+    pub(super) fn take_examples(&self) -> Vec<(Examples, Option<Whole>)> {
+        self.examples.lock().map(|mut examples| std::mem::take(&mut *examples)).unwrap_or_default()
     }
 
     /// All files that were added.

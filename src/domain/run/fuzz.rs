@@ -118,7 +118,11 @@ fn build(run: &Context<'_>, step: &PlannedStep, dir: &Utf8Path) -> Result<Built,
     fs::remove_file(&json)?;
     let mut failures = super::static_checks::or_cargo_error(run, step, &report.ended, &findings);
     failures.extend(findings.errors);
-    Ok(Built { ended: report.ended, programs: findings.programs.into_iter().map(|program| (program.name, program.path.into_string())).collect(), failures })
+    Ok(Built {
+        ended: report.ended,
+        programs: findings.programs.into_iter().map(|program| (program.name, program.path.into_string())).collect(),
+        failures,
+    })
 }
 
 /// Runs a target on its inputs; after one that fails, it goes on with the next.

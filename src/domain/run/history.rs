@@ -54,11 +54,7 @@ impl History {
     }
 
     /// Adds such tests, or with `anew` forgets all others.
-    pub(crate) fn keep_apart(
-        output: &Output,
-        tests: BTreeMap<String, BTreeSet<String>>,
-        anew: bool,
-    ) -> fs::Result<()> {
+    pub(crate) fn keep_apart(output: &Output, tests: BTreeMap<String, BTreeSet<String>>, anew: bool) -> fs::Result<()> {
         let mut history = History::load(output);
         if tests.is_empty() && !(anew && !history.apart.is_empty()) {
             return Ok(());

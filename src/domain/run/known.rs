@@ -16,7 +16,8 @@ use crate::base::Digest;
 use crate::domain::ladder::{Plan, PlannedStep};
 use crate::domain::provenance::{Surroundings, Tree, TreeError, request_digest};
 use crate::domain::record::{Outcome, RunId, RunRecord, StepRecord, TestRecord, Verdict};
-use crate::ports::{fs, git, stamp};
+use crate::ports::stamp::{self, Stamp};
+use crate::ports::{fs, git};
 
 /// What a verdict also rests on beside the tree and its surroundings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +64,7 @@ pub(crate) struct Question {
     request: Digest,
     ground: Digest,
     tree: Tree,
-    /// Whether cargo will write a lock file, which is no change of the tree by somebody else.
+    /// Whether there was no lock file. Then cargo writes one, which is no change of the tree by somebody else.
     lacks_lock: bool,
     /// In nanoseconds since 1970.
     put: i64,
@@ -96,6 +97,10 @@ pub(super) struct Grounds<'a> {
     pub(super) outside: BTreeSet<Utf8PathBuf>,
     /// Whether what git has committed took part in it.
     pub(super) rests_on_base: bool,
+    /// The lock file as the first steps left it.
+    pub(super) lock: Option<Stamp>,
+    /// Folders of external projects.
+    pub(super) builds: Vec<Utf8PathBuf>,
 }
 
 /// A run's tree and surroundings, which were the same all along.
@@ -110,8 +115,17 @@ pub(super) struct Settled {
 pub(super) enum Unsettled {
     #[error("{0} was written during the run")]
     Touched(Utf8PathBuf),
+    #[error("git ignores {0}, and `run.inputs` of the contract does not name it")]
+    Ignored(Utf8PathBuf),
     #[error(transparent)]
     Tree(#[from] TreeError),
+}
+
+impl Unsettled {
+    /// Whether it is no more than cargo's own lock file.
+    pub(super) fn is_lock(&self) -> bool {
+        matches!(self, Unsettled::Touched(path) if path.file_name() == Some("Cargo.lock"))
+    }
 }
 
 impl Question {
@@ -199,7 +213,10 @@ impl Question {
         let patterns = self.tree.patterns();
         let after = Tree::take(&self.place.root, &self.place.target_dir, patterns, Some(self.tree.clone()))?;
         keep_tree(&self.place, &after);
-        let lock = self.lacks_lock.then(|| lock_file(&self.place));
+        if let Some(dir) = grounds.builds.into_iter().find(|dir| !after.has_files_in(&self.place.root.join(dir))) {
+            return Err(Unsettled::Ignored(dir));
+        }
+        let lock = Some(lock_file(&self.place)).filter(|lock| self.lacks_lock && Stamp::of(lock) == grounds.lock);
         if let Some(touched) = after.touched_since(&self.tree).find(|path| lock.as_ref() != Some(path)) {
             return Err(Unsettled::Touched(self.named(&touched)));
         }
@@ -214,6 +231,11 @@ impl Question {
             false => Base::Irrelevant,
         };
         Ok(Settled { tree: after, surroundings, base })
+    }
+
+    /// The lock file as it is now.
+    pub(super) fn lock(&self) -> Option<Stamp> {
+        Stamp::of(&lock_file(&self.place))
     }
 
     /// A path as a user would name it.

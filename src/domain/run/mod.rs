@@ -17,6 +17,7 @@ mod fuzz;
 mod history;
 mod judge;
 mod known;
+mod known_examples;
 mod merge;
 mod mutants;
 mod nextest_files;
@@ -50,6 +51,7 @@ use crate::domain::record::{
     Event, Failure, FailureRecord, Mode, Outcome, RunRecord, StepRecord, SuiteFacts, TestName, TestOutcome, TestRecord,
     Verdict,
 };
+use crate::ports::stamp::Stamp;
 use crate::ports::{clock, fs, git};
 use context::Done;
 use known::{Grounds, Recalled, Settled, Unsettled};
@@ -90,10 +92,14 @@ pub(crate) fn carry_out(
     })?;
     let verdict = climb.verdict(run);
     let keeps = matches!(verdict, Verdict::Green | Verdict::Red);
-    let settled = run.question.filter(|_| keeps && !run.aside).and_then(|question| match settle(run, question) {
+    let asks = run.question.filter(|_| keeps && !run.aside);
+    let settled = asks.and_then(|question| match settle(run, question, climb.lock) {
         Ok(settled) => Some((question, settled)),
         Err(why) => {
-            notes.push(format!("the next run starts anew: {why}"));
+            // Of a red run little is kept anyway, and a lock file that cargo has brought up to date stays so.
+            if verdict == Verdict::Green && !why.is_lock() {
+                notes.push(format!("the next run starts anew: {why}"));
+            }
             None
         }
     });
@@ -129,6 +135,7 @@ pub(crate) fn carry_out(
         if let Some((question, settled)) = settled {
             question.keep(run.output, (&record, &climb.tests), run.plan, settled)?;
             fast::keep(&question.cache(), run.footing.take_greens())?;
+            known_examples::keep(&question.cache(), run.footing.take_examples())?;
         }
         // A shard leaves the times alone: by them the other shards divide the tests. `merge` records them.
         if run.plan.shard.is_none() {
@@ -150,10 +157,14 @@ fn prepare(run: &Context<'_>, question: Question) -> Result<Question, RunError> 
 }
 
 /// What the run rests on, as far as it was the same all along.
-fn settle(run: &Context<'_>, question: &Question) -> Result<Settled, Unsettled> {
+fn settle(run: &Context<'_>, question: &Question, lock: Option<Stamp>) -> Result<Settled, Unsettled> {
     let members: Vec<_> = run.workspace.packages.iter().filter_map(|package| package.manifest_path.parent()).collect();
+    let steps = run.plan.rungs.iter().flat_map(|(_, steps)| steps);
+    let builds = steps.filter_map(|step| if let Kind::Build { builds } = &step.kind { Some(builds) } else { None });
     question.settle(Grounds {
         members,
+        lock,
+        builds: builds.flatten().map(|build| build.dir.clone()).collect(),
         sysroot: run.toolchain.sysroot(),
         outside: run.footing.outside(),
         rests_on_base: run.footing.rests_on_base(),
@@ -176,6 +187,8 @@ struct Climb {
     sizes: BTreeMap<String, u64>,
     sample: Option<Percent>,
     stopped_at: Option<Tier>,
+    /// The lock file after the first tier.
+    lock: Option<Stamp>,
 }
 
 impl Climb {
@@ -217,6 +230,7 @@ impl Climb {
             self.steps.push(record);
         }
         dedupe(&mut self.steps);
+        self.lock = self.lock.or_else(|| run.question.and_then(Question::lock));
         Ok(())
     }
 

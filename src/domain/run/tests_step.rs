@@ -151,7 +151,8 @@ impl TestJob<'_> {
     /// Runs the chosen tests once; past the choice's limit from the first test on, the runner is stopped.
     pub(super) fn pass(&self, choice: &Choice) -> Result<Pass, RunError> {
         self.give_order(&choice.selection)?;
-        let argv = if self.by_nextest { self.nextest("run", choice.selection.binaries_filter())? } else { self.cargo_test()? };
+        let argv =
+            if self.by_nextest { self.nextest("run", choice.selection.binaries_filter())? } else { self.cargo_test()? };
         let call = Call { argv, env: self.variables(), ..Call::default() };
         let mut tail = Tail::new(self.files.events.clone());
         let mut evidence = Evidence::default();
@@ -314,6 +315,7 @@ impl TestJob<'_> {
             suite: choice.suite.clone(),
             suite_size: Some(suite_size),
             sample: choice.share().filter(|_| judgement.left_out > 0),
+            cached: false,
         }
     }
 

@@ -56,11 +56,10 @@ pub(crate) struct Contract {
 }
 
 impl Contract {
-    /// Patterns of the files that may change a verdict although git ignores them or they lie elsewhere: those that `run.inputs` names,
-    /// the folders of external projects, and the corpora that cargo-fuzz keeps.
+    /// Patterns of the files that may change a verdict although git ignores them or they lie elsewhere: those that `run.inputs` names, and
+    /// the corpora that cargo-fuzz keeps.
     pub(crate) fn inputs(&self) -> Vec<String> {
-        let builds = self.builds.iter().map(|build| build.get_ref().dir.to_string());
         let corpora = ["fuzz/corpus", "fuzz/artifacts"].map(str::to_owned);
-        self.run.inputs.iter().map(|glob| glob.0.clone()).chain(builds).chain(corpora).collect()
+        self.run.inputs.iter().map(|glob| glob.0.clone()).chain(corpora).collect()
     }
 }

@@ -5,17 +5,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use camino::{Utf8Path, Utf8PathBuf};
-use cargo_metadata::{Package, PackageId};
+use camino::Utf8PathBuf;
+use cargo_metadata::PackageId;
 use serde::{Deserialize, Serialize};
 
 use crate::base::Digest;
-use crate::domain::provenance::{Surroundings, Tree};
+use crate::domain::provenance::Tree;
 use crate::domain::run::cache::{Cache, Kind};
 use crate::domain::run::context::Context;
 use crate::domain::run::diagnostics::TestExecutable;
 use crate::domain::run::fast::launch::Launch;
 use crate::domain::run::known::Question;
+use crate::ports::cargo::Workspace;
 use crate::ports::fs;
 use crate::ports::stamp::Stamp;
 
@@ -60,31 +61,31 @@ pub(super) struct Greens<'a> {
     /// Request, environment, machine, harness, and the tools and settings outside of the tree.
     ground: Digest,
     reuse: bool,
-    packages: &'a [Package],
+    workspace: &'a Workspace,
 }
 
 impl<'a> Greens<'a> {
     /// Those of the workspace that is judged.
     pub(super) fn new(run: &Context<'a>, question: &'a Question) -> Greens<'a> {
-        let folders: Vec<&Utf8Path> = run.workspace.packages.iter().filter_map(|p| p.manifest_path.parent()).collect();
-        let mut surroundings =
-            Surroundings::look(&run.workspace.root, &folders, run.toolchain.sysroot().as_deref());
-        surroundings.leave_to(question.tree());
-        let run_table = &run.contract.run;
-        let rules = format!("{:?} {:?}", run_table.test_timeout, run_table.leaks);
-        let fields = [question.ground().as_bytes(), rules.as_bytes()];
-        let ground = Digest::of_fields(fields.into_iter().chain([surroundings.digest().as_bytes()]));
+        let rules = format!("{:?} {:?}", run.contract.run.test_timeout, run.contract.run.leaks);
+        let ground = Digest::of_fields([run.outer_ground(question).as_bytes(), rules.as_bytes()]);
         Greens {
             cache: question.cache(),
             tree: question.tree(),
             ground,
             reuse: question.reuses(),
-            packages: &run.workspace.packages,
+            workspace: run.workspace,
         }
     }
 
     /// Where a binary stands in the cache. Reads its bytes, and those of the programs that its tests may start.
-    pub(super) fn slot(&self, test: &TestExecutable, launch: &Launch, chain: &[String], programs: &[Utf8PathBuf]) -> Slot {
+    pub(super) fn slot(
+        &self,
+        test: &TestExecutable,
+        launch: &Launch,
+        chain: &[String],
+        programs: &[Utf8PathBuf],
+    ) -> Slot {
         let stamp = Stamp::of(&test.path);
         let files = [test.path.as_path()].into_iter().chain(programs.iter().map(Utf8PathBuf::as_path));
         let mut fields: Vec<String> = Vec::new();
@@ -133,7 +134,7 @@ impl<'a> Greens<'a> {
     /// What counts in a package's folder and in those of the packages in this tree that it depends on: the names of all files,
     /// and the content of all but Rust sources.
     fn data(&self, package: &PackageId) -> Digest {
-        let folders = self.folders(package);
+        let folders = self.workspace.folders_below(package);
         let mut fields: Vec<&[u8]> = Vec::new();
         for (path, digest) in self.tree.files() {
             let absolute = self.tree.top().join(path);
@@ -144,24 +145,6 @@ impl<'a> Greens<'a> {
         }
         let named = self.tree.named().flat_map(|(path, digest)| [path.as_str().as_bytes(), digest.as_bytes()]);
         Digest::of_fields(fields.into_iter().chain(named))
-    }
-
-    fn folders(&self, package: &PackageId) -> BTreeSet<Utf8PathBuf> {
-        let folder = |package: &Package| package.manifest_path.parent().map(Utf8Path::to_owned).unwrap_or_default();
-        let mut found = BTreeSet::new();
-        let mut queue: Vec<&Package> = self.packages.iter().filter(|one| one.id == *package).collect();
-        while let Some(package) = queue.pop() {
-            if found.insert(folder(package)) {
-                let paths: Vec<&Utf8PathBuf> = package.dependencies.iter().filter_map(|d| d.path.as_ref()).collect();
-                found.extend(paths.iter().filter(|path| self.member_at(path).is_none()).map(|path| (*path).clone()));
-                queue.extend(paths.iter().filter_map(|path| self.member_at(path)));
-            }
-        }
-        found
-    }
-
-    fn member_at(&self, folder: &Utf8Path) -> Option<&'a Package> {
-        self.packages.iter().find(|package| package.manifest_path.parent() == Some(folder))
     }
 }
 

@@ -130,7 +130,9 @@ impl<'a> Means<'a> {
                 let id = binary.id.as_str();
                 let (passed, ignored) = (named(id, TestOutcome::Passed), named(id, TestOutcome::Ignored));
                 let opened = match isolated.contains(id) {
-                    true => binary.opened.zip(elsewhere.clone()).map(|(own, other)| own.into_iter().chain(other).collect()),
+                    true => {
+                        binary.opened.zip(elsewhere.clone()).map(|(own, other)| own.into_iter().chain(other).collect())
+                    }
                     false => binary.opened,
                 };
                 let slot = binary.slot?;
@@ -384,11 +386,12 @@ impl Engine<'_> {
         if let Some(reads) = &self.means.reads {
             reads.drain();
         }
-        if state.running > 0 && (evidence.has_started() || state.built.is_some()) {
+        // While the build goes on it is the build that takes the time.
+        if state.built.is_some() && evidence.expected() > 0 {
             state.first_test.get_or_insert_with(clock::now);
         }
         let limit = self.choice.stop_after.zip(state.first_test);
-        if limit.is_some_and(|(limit, since)| since.elapsed() >= limit) && state.built.is_some() {
+        if limit.is_some_and(|(limit, since)| since.elapsed() >= limit) {
             state.go.over_budget = true;
         }
         let build_failed = state.built.as_ref().is_some_and(|built| *built != Ended::Exited(0));

@@ -278,7 +278,11 @@ impl<'a> VerdictReader<'a> {
             return None;
         };
         let is_good = line.strip_prefix("ok ").is_some_and(|rest| rest == name);
-        if is_good { *good += 1 } else { *bad += 1 }
+        if is_good {
+            *good += 1
+        } else {
+            *bad += 1
+        }
         ((*good, *bad) == (1, 0)).then(|| name.to_owned())
     }
 
