@@ -126,7 +126,10 @@ fn look(root: u32, taken: &mut Taken) {
         let (Some(name), Some(peak)) = (field("Name:"), bytes("VmHWM:")) else { continue };
         let seen = taken.peaks.entry(name.to_owned()).or_default();
         *seen = (seen.0.max(peak), seen.1 + 1);
-        if name.starts_with("cargo-harness") || name.contains("nextest") {
+        // By its program, since the name is whatever it was started as.
+        let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        let program = program.file_name().unwrap_or_default().to_string_lossy();
+        if program.starts_with("cargo-harness") || program.contains("nextest") {
             together += bytes("VmRSS:").unwrap_or(0);
         }
     }
