@@ -70,12 +70,15 @@ pub(super) fn read(scene: &Scene<'_>, json: &Utf8Path, members: &[Package]) -> f
     Ok(messages.findings())
 }
 
+/// Where what was found: file, line, column, category, message.
+type Spot = (Utf8PathBuf, u32, u32, String, String);
+
 /// Follows cargo's messages while it builds.
 pub(super) struct Messages {
     json: Utf8PathBuf,
     offset: u64,
-    /// By place and message, and whether it is an error.
-    found: BTreeMap<(Utf8PathBuf, u32, u32, String, String), (Failure, bool)>,
+    /// Each once, and whether it is an error.
+    found: BTreeMap<Spot, (Failure, bool)>,
     /// What was said so far, but for the errors and warnings.
     pub(super) so_far: Findings,
 }
