@@ -115,7 +115,7 @@ fn detail(done: &Done, kept: u64, of_files: Option<u64>) -> String {
     let ran = counted(counts.ran() as usize, "example");
     match (counts.failed, counts.ran(), of_files) {
         (0, 0, None) if kept > 0 => counted(kept as usize, "example"),
-        (0, 0, None) if !done.failures.is_empty() || done.outcome.is_some() => String::new(),
+        (0, 0, None) if !done.is_good() => String::new(),
         (0, 0, None) => "no examples".to_owned(),
         (0, ran, Some(all)) if ran < all + kept => {
             format!("{ran} of {} examples, those of changed files", all.max(ran) + kept)
