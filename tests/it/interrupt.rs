@@ -1,12 +1,11 @@
 //! Ended from outside: by a signal, by a limit, or by kill -9 at any moment. Nothing is left running, nothing is torn.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use camino::Utf8Path;
 use serde_json::Value;
 
-use crate::support::{Facts, Repo, Runner};
+use crate::support::{Facts, Random, Repo, Runner, nothing_is_torn, number, wait_until};
 
 /// A test that hangs with a grandchild in a session of its own, once `hanging` exists beside the manifest.
 fn hanging() -> Repo {
@@ -25,47 +24,9 @@ fn hanging() -> Repo {
     repo
 }
 
-fn start(repo: &Repo, args: &[&str]) -> Child {
-    let mut command = repo.harness_command(args);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
 fn signal(child: &Child, name: &str) {
     let sent = Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().unwrap();
     assert!(sent.success());
-}
-
-/// Polls until it is so.
-fn wait_until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
-    let since = Instant::now();
-    while !is_so() {
-        assert!(since.elapsed() < limit, "not within {limit:?}: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-fn none_is_left(repo: &Repo) {
-    wait_until("no process is left", Duration::from_secs(1), || repo.processes().is_empty());
-}
-
-/// Whatever a reader may find below `target/harness` is whole: no torn JSON, no link to nowhere, no temporary file in sight
-/// of a reader of records.
-fn nothing_is_torn(folder: &Utf8Path) {
-    for entry in folder.read_dir_utf8().into_iter().flatten() {
-        let path = entry.unwrap().into_path();
-        let kind = path.symlink_metadata().unwrap().file_type();
-        if kind.is_symlink() {
-            assert!(path.exists(), "{path} leads nowhere");
-        } else if kind.is_dir() {
-            nothing_is_torn(&path);
-        } else if path.extension() == Some("json") {
-            let text = crate::support::read(&path);
-            // What cargo prints while it builds is a log, whatever its name.
-            let is_log =
-                path.file_name().is_some_and(|name| name.ends_with("clippy.json") || name.ends_with("unit.json"));
-            assert!(is_log || serde_json::from_str::<Value>(&text).is_ok(), "{path} is torn: {text}");
-        }
-    }
 }
 
 /// In the middle of a hanging test this signal ends everything.
@@ -73,7 +34,7 @@ fn ends_by(name: &str, code: i32, verdict: &str) {
     for runner in Runner::here() {
         let mut repo = hanging();
         repo.use_runner(runner);
-        let child = start(&repo, &["run", "--tier", "1"]);
+        let child = repo.start(&["run", "--tier", "1"]);
         wait_until("the test hangs", Duration::from_secs(25), || repo.root().join("started").exists());
         let sent = Instant::now();
         signal(&child, name);
@@ -86,7 +47,7 @@ fn ends_by(name: &str, code: i32, verdict: &str) {
         assert!(!stdout.contains("ERROR: "), "what was stopped is not broken: {stdout}");
         let record: Value = serde_json::from_str(&repo.read("target/harness/latest/run.json")).unwrap();
         assert_eq!(record["verdict"], verdict);
-        none_is_left(&repo);
+        repo.none_is_left();
         nothing_is_torn(&repo.root().join("target/harness"));
         let again = repo.harness(&["show"]);
         assert_eq!((again.code, again.stdout), (code, stdout));
@@ -112,7 +73,7 @@ fn the_time_limit_of_a_step_ends_the_run() {
         let facts = repo.facts(&["run", "--tier", "1"]);
         assert_eq!((facts.code, facts.phrase()), (4, "TIME LIMIT at tier 1 step unit".to_owned()), "{facts:#?}");
         assert!(facts.failures().iter().any(|failed| failed.category == "TIMEOUT"), "{facts:#?}");
-        none_is_left(&repo);
+        repo.none_is_left();
     }
 }
 
@@ -122,13 +83,13 @@ fn the_time_limit_of_the_run_ends_it_too() {
     repo.write("Harness.toml", "[run]\ntimeout = \"5s\"\n");
     let facts = repo.facts(&["fast"]);
     assert_eq!(facts.code, 4, "{facts:#?}");
-    none_is_left(&repo);
+    repo.none_is_left();
 }
 
 #[test]
 fn a_second_run_beside_the_first_spoils_nothing() {
     let repo = Repo::from_fixture("green");
-    let children: Vec<Child> = (0..3).map(|_| start(&repo, &["fast", "--message-format=json"])).collect();
+    let children: Vec<Child> = (0..3).map(|_| repo.start(&["fast", "--message-format=json"])).collect();
     for child in children {
         let output = child.wait_with_output().unwrap();
         let stdout = String::from_utf8(output.stdout).unwrap();
@@ -142,28 +103,24 @@ fn a_second_run_beside_the_first_spoils_nothing() {
 /// `HARNESS_KILLS=200` kills it as often.
 #[test]
 fn kill_9_at_any_moment_leaves_the_old_state_or_the_new_one() {
-    let kills = std::env::var("HARNESS_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(25);
+    let kills = number("HARNESS_KILLS", 25);
     let repo = hanging();
     std::fs::remove_file(repo.root().join("hanging")).unwrap();
     let since = Instant::now();
     assert_eq!(repo.facts(&["run", "--tier", "1", "--step", "unit"]).code, 0);
     let whole = since.elapsed().max(Duration::from_millis(400));
-    let mut random = 24301_u64;
+    let mut random = Random::new(24301);
     for n in 0..kills {
-        // Xorshift: the same moments each time, as far as the machine is the same.
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        let moment = whole.mul_f64((random % 1000) as f64 / 900.0);
+        let moment = whole.mul_f64(random.below(1000) as f64 / 900.0);
         // Now and then red, so that failures are opened and closed.
         if n % 3 == 0 {
             repo.write("tests/red.rs", &format!("#[test]\nfn red() {{\n    assert_eq!({n}, {});\n}}\n", n % 2));
         }
-        let mut child = start(&repo, &["run", "--tier", "1", "--step", "unit"]);
+        let mut child = repo.start(&["run", "--tier", "1", "--step", "unit"]);
         std::thread::sleep(moment);
         child.kill().unwrap();
         child.wait().unwrap();
-        none_is_left(&repo);
+        repo.none_is_left();
         nothing_is_torn(&repo.root().join("target/harness"));
     }
     repo.write("tests/red.rs", "");

@@ -8,6 +8,8 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "the tests stand outside of the doors that they test")]
 
+mod cache;
+mod edits;
 mod fixtures;
 mod interrupt;
 mod ladder;

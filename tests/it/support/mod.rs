@@ -3,9 +3,13 @@
 #![expect(clippy::disallowed_methods, reason = "the tests stand outside of the doors that they test")]
 
 mod facts;
+mod random;
+mod running;
 mod tools;
 
 pub(crate) use facts::{Facts, Failed};
+pub(crate) use random::{Random, number};
+pub(crate) use running::{nothing_is_torn, wait_until};
 pub(crate) use tools::Runner;
 
 use std::io::Write;
@@ -175,12 +179,19 @@ pub(crate) fn skipped(what: &str) {
     eprintln!("SKIPPED {what}");
 }
 
+/// Says what a test found beyond that all is well; `--nocapture` shows it.
+#[expect(clippy::print_stderr, reason = "a test speaks to whoever runs it")]
+pub(crate) fn said(what: &str) {
+    eprintln!("{what}");
+}
+
 /// The text of any file.
 pub(crate) fn read(path: &Utf8Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-fn answer(mut command: Command, input: &str) -> Answer {
+/// Runs a command to its end.
+pub(crate) fn answer(mut command: Command, input: &str) -> Answer {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_owned();
