@@ -173,7 +173,7 @@ pub(super) fn carry_out(
         output: &output,
         dir: &dir,
         runner: &runner,
-        toolchain: &Toolchain::default(),
+        toolchain: &Toolchain::of(&workspace.root),
         tell: &tell,
         aside,
         question: None,

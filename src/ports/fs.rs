@@ -349,3 +349,28 @@ pub(crate) fn digest(path: &Utf8Path) -> Option<String> {
     hasher.update_reader(File::open(path).ok()?).ok()?;
     Some(hasher.finalize().to_hex().to_string())
 }
+
+/// The BLAKE3 digest of the names and contents of all files below a folder; none where they have more than `most` bytes together, or
+/// one can't be read. Links count by what they say.
+pub(crate) fn folder_digest(folder: &Utf8Path, most: u64) -> Option<String> {
+    let mut hasher = blake3::Hasher::new();
+    let mut left = most;
+    let mut queue = vec![folder.to_owned()];
+    while let Some(folder) = queue.pop() {
+        let mut entries: Vec<_> = folder.read_dir_utf8().ok()?.collect::<io::Result<_>>().ok()?;
+        entries.sort_by(|a, b| a.file_name().cmp(b.file_name()));
+        for entry in entries {
+            let (path, kind) = (entry.path(), entry.file_type().ok()?);
+            hasher.update(path.as_str().as_bytes());
+            if kind.is_dir() {
+                queue.push(path.to_owned());
+            } else if kind.is_file() {
+                left = left.checked_sub(size(path)?)?;
+                hasher.update(digest(path)?.as_bytes());
+            } else {
+                hasher.update(link_target(path).unwrap_or_default().as_bytes());
+            }
+        }
+    }
+    Some(hasher.finalize().to_hex().to_string())
+}

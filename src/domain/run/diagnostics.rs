@@ -26,8 +26,12 @@ pub(super) struct Findings {
     pub(super) programs: Vec<Program>,
     /// What build scripts have set for their packages.
     pub(super) scripts: Vec<BuildScript>,
-    /// What was built of packages that aren't of a registry, as far as the compiler lists what it read for them.
+    /// What was built of packages that aren't of a registry: the compiler lists beside it what it has read.
     pub(super) units: Vec<Utf8PathBuf>,
+    /// Libraries among it that programs load when they run.
+    pub(super) libraries: Vec<Utf8PathBuf>,
+    /// What build scripts of such packages have printed, each with its package's folder.
+    pub(super) printed: Vec<(Utf8PathBuf, Utf8PathBuf)>,
     /// Whether cargo said anything at all.
     pub(super) spoke: bool,
 }
@@ -134,7 +138,9 @@ impl Messages {
             Message::CompilerArtifact(artifact) => self.so_far.add(artifact, members),
             Message::BuildScriptExecuted(script) => {
                 if !is_of_registry(&script.package_id) {
-                    self.so_far.units.push(script.out_dir.with_file_name("output"));
+                    let member = members.iter().find(|member| member.id == script.package_id);
+                    let folder = member.and_then(|member| member.manifest_path.parent()).unwrap_or(scene.root);
+                    self.so_far.printed.push((script.out_dir.with_file_name("output"), folder.to_owned()));
                 }
                 self.so_far.scripts.push(script);
             }
@@ -155,6 +161,11 @@ impl Findings {
     fn add(&mut self, artifact: Artifact, members: &[Package]) {
         if !is_of_registry(&artifact.package_id) {
             self.units.extend(artifact.filenames.iter().cloned());
+            let is_loaded = |kind: &TargetKind| matches!(kind, TargetKind::CDyLib | TargetKind::DyLib);
+            if artifact.target.kind.iter().any(is_loaded) {
+                let shared = artifact.filenames.iter().filter(|path| path.extension() == Some("so"));
+                self.libraries.extend(shared.cloned());
+            }
         }
         let Some(path) = artifact.executable else { return };
         let (target, package) = (artifact.target, artifact.package_id);

@@ -143,7 +143,7 @@ pub(crate) fn carry_out(
         }
     }
     if let Some(question) = run.question {
-        freshness::ended(&question.cache(), &run.dir.id)?;
+        freshness::ended(&question.cache(), &run.dir.id, question.tree(), run.footing.outside())?;
         Place::keep(run.workspace)?;
         question.cache().prune()?;
     }

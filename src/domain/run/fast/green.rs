@@ -32,6 +32,9 @@ pub(in crate::domain::run) struct Green {
     pub(super) ignored: Vec<String>,
 }
 
+/// So many bytes of what a build script has generated are read.
+const MOST_GENERATED: u64 = 64 << 20;
+
 /// So many states of the data are kept for the same bytes.
 const STATES: usize = 4;
 
@@ -78,25 +81,29 @@ impl<'a> Greens<'a> {
         }
     }
 
-    /// Where a binary stands in the cache. Reads its bytes, and those of the programs that its tests may start.
+    /// Where a binary stands in the cache. Reads its bytes, those of the programs and libraries that its tests may use, and what its
+    /// build script has generated; a binary for which there is too much of that has no place.
     pub(super) fn slot(
         &self,
         test: &TestExecutable,
         launch: &Launch,
         chain: &[String],
         programs: &[Utf8PathBuf],
-    ) -> Slot {
+    ) -> Option<Slot> {
         let stamp = Stamp::of(&test.path);
         let files = [test.path.as_path()].into_iter().chain(programs.iter().map(Utf8PathBuf::as_path));
         let mut fields: Vec<String> = Vec::new();
         for file in files {
             fields.extend([file.to_string(), fs::digest(file).unwrap_or_default()]);
         }
+        if let Some(dir) = launch.env.get("OUT_DIR") {
+            fields.push(fs::folder_digest(dir.as_str().into(), MOST_GENERATED)?);
+        }
         fields.extend(launch.env.iter().flat_map(|(name, value)| [name.clone(), value.clone()]));
         fields.extend([launch.dir.to_string(), test.id.clone(), chain.join("\0")]);
         let fields = fields.iter().map(String::as_bytes).chain([self.ground.as_bytes()]);
         let key = Digest::of_fields(fields);
-        Slot { key, data: self.data(&test.package), path: test.path.clone(), stamp }
+        Some(Slot { key, data: self.data(&test.package), path: test.path.clone(), stamp })
     }
 
     /// What is known of it.

@@ -184,6 +184,7 @@ enum Told {
 struct Started {
     waiting: Waiting,
     launch: Launch,
+    /// Programs that its tests may start, and libraries that they may load.
     programs: Vec<Utf8PathBuf>,
     number: usize,
     /// Whether the build goes on beside it.
@@ -210,13 +211,14 @@ impl Engine<'_> {
         let scene = run.scene(step, &run.dir.path, &log);
         let mut messages = Messages::new(json.clone());
         let mut state = State::new();
-        let failed = self.failed_last_time();
-        let affected: BTreeSet<String> = affected::affected(run.workspace).into_iter().map(|(id, _)| id).collect();
         std::thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();
             let teller = sender.clone();
             let target = json.clone();
             scope.spawn(move || drop(teller.send(Told::Built(self.build(&target)))));
+            // Git is asked while cargo builds.
+            let failed = self.failed_last_time();
+            let affected: BTreeSet<String> = affected::affected(run.workspace).into_iter().map(|(id, _)| id).collect();
             while !state.is_done() {
                 let told = receiver.recv_timeout(LOOK_EVERY);
                 for told in told.into_iter().chain(receiver.try_iter()) {
@@ -231,7 +233,7 @@ impl Engine<'_> {
         })?;
         fs::remove_file(&json)?;
         let findings = messages.findings();
-        run.footing.add(dep_info::inputs(run.workspace, &findings.units));
+        run.footing.add(dep_info::inputs(run.workspace, &findings));
         let elapsed = state.first_test.map_or(Duration::ZERO, |since| since.elapsed());
         let built = state.built.unwrap_or(Ended::Stopped);
         Ok(Go { findings, built, elapsed, ..state.go })
@@ -300,7 +302,8 @@ impl Engine<'_> {
             let Some(waiting) = state.queue.next(!building) else { return Ok(()) };
             let launch = Launch::of(self.job.run, &waiting.test, built, &self.job.variables())?;
             let own = built.programs.iter().filter(|program| program.package == waiting.test.package);
-            let programs = own.filter(|_| waiting.test.is_integration).map(|program| program.path.clone()).collect();
+            let programs = own.filter(|_| waiting.test.is_integration).map(|program| program.path.clone());
+            let programs = programs.chain(built.libraries.iter().cloned()).collect();
             (state.running, state.number) = (state.running + 1, state.number + 1);
             let started = Started { waiting, launch, programs, number: state.number, building };
             let sender = sender.clone();
@@ -320,14 +323,15 @@ impl Engine<'_> {
         let mut slot = None;
         if let Some(greens) = &self.means.greens {
             let found = greens.slot(&waiting.test, launch, &self.chain, programs);
-            match greens.look_up(&found) {
+            let known = found.as_ref().map_or(Lookup::Unknown, |found| greens.look_up(found));
+            match known {
                 Lookup::Green(green) => {
                     let _ = sender.send(Told::Events(recalled(&id, green), 0));
                     return Told::Ended(Ok(Binary { id, slot: None, reused: true, opened: None }));
                 }
                 // What the compiler opens meanwhile would be taken for read by this binary, again and again.
                 Lookup::OtherData if started.building => return Told::Held(Waiting { held: true, ..started.waiting }),
-                Lookup::OtherData | Lookup::Unknown => slot = Some(found),
+                Lookup::OtherData | Lookup::Unknown => slot = found,
             }
         }
         if unharnessed && self.job.by_nextest {
