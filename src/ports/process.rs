@@ -36,7 +36,8 @@ pub(crate) fn capture(argv: &[String]) -> io::Result<Captured> {
 /// As `capture`.
 pub(crate) fn capture_in(dir: &Utf8Path, argv: &[String]) -> io::Result<Captured> {
     let (program, args) = argv.split_first().ok_or_else(|| io::Error::other("no program"))?;
-    let output = plain(duct::cmd(program, args)).dir(dir).stdin_null().stdout_capture().stderr_capture().unchecked().run()?;
+    let output =
+        plain(duct::cmd(program, args)).dir(dir).stdin_null().stdout_capture().stderr_capture().unchecked().run()?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(Captured { success: output.status.success(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
 }

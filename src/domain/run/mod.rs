@@ -24,6 +24,7 @@ mod nextest_files;
 mod output;
 mod place;
 mod runner_config;
+mod rustdoc_report;
 mod selecting;
 pub(crate) mod shim;
 mod source_index;

@@ -53,7 +53,8 @@ impl Toolchain {
     /// The version of cargo-nextest, where it is installed.
     pub(crate) fn nextest(&self) -> Option<&str> {
         let ask = || {
-            let output = process::capture_in(&self.dir, &[env::cargo(), "nextest".to_owned(), "--version".to_owned()]).ok()?;
+            let output =
+                process::capture_in(&self.dir, &[env::cargo(), "nextest".to_owned(), "--version".to_owned()]).ok()?;
             let first = output.stdout.lines().next()?.trim().to_owned();
             output.success.then(|| first.split(' ').nth(1).unwrap_or_default().to_owned())
         };
