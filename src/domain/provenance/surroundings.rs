@@ -47,6 +47,9 @@ const PROGRAMS: [&str; 17] = [
     "mold",
 ];
 
+/// Folders of a package in which cargo finds targets that no manifest names, be they ignored by git or not.
+const OF_TARGETS: [&str; 5] = ["src", "src/bin", "tests", "examples", "benches"];
+
 /// Where tools look for settings, seen from one folder: its own and those of every folder above.
 pub(crate) fn settings_files(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
     let names = || SETTINGS.iter().chain([&DOTTED_CLIPPY]);
@@ -95,6 +98,11 @@ impl Surroundings {
         witnesses.extend(programs().into_values().map(Witness::status));
         witnesses.extend(sysroot.iter().flat_map(|sysroot| toolchain(sysroot)).map(Witness::status));
         Surroundings(witnesses)
+    }
+
+    /// Adds the folders in which a package's targets are found.
+    pub(crate) fn add_targets(&mut self, package: &Utf8Path) {
+        self.add(OF_TARGETS.map(|name| package.join(name)));
     }
 
     /// Adds files that the compiler has read from outside of the tree.
