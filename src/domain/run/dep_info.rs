@@ -13,7 +13,8 @@ pub(super) fn inputs(workspace: &Workspace, built: &Findings) -> BTreeSet<Utf8Pa
     let lists: BTreeSet<Utf8PathBuf> = built.units.iter().flat_map(|unit| lists_of(unit)).collect();
     let of_compiler = lists.iter().flat_map(|list| named(&workspace.root, of_compiler(&text(list))));
     let of_scripts = built.printed.iter().flat_map(|(list, folder)| named(folder, of_build_script(&text(list))));
-    of_compiler.chain(of_scripts).filter(|path| !path.starts_with(&workspace.target_dir)).collect()
+    let manifests = built.manifests.iter().cloned();
+    of_compiler.chain(of_scripts).chain(manifests).filter(|path| !path.starts_with(&workspace.target_dir)).collect()
 }
 
 fn text(list: &Utf8Path) -> String {

@@ -1,6 +1,6 @@
 //! Compiler and clippy messages as failures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -28,6 +28,8 @@ pub(super) struct Findings {
     pub(super) scripts: Vec<BuildScript>,
     /// What was built of packages that aren't of a registry: the compiler lists beside it what it has read.
     pub(super) units: Vec<Utf8PathBuf>,
+    /// The manifests of those packages, of which some may lie outside of the tree.
+    pub(super) manifests: BTreeSet<Utf8PathBuf>,
     /// Libraries among it that programs load when they run.
     pub(super) libraries: Vec<Utf8PathBuf>,
     /// What build scripts of such packages have printed, each with its package's folder.
@@ -161,6 +163,7 @@ impl Findings {
     fn add(&mut self, artifact: Artifact, members: &[Package]) {
         if !is_of_registry(&artifact.package_id) {
             self.units.extend(artifact.filenames.iter().cloned());
+            self.manifests.insert(artifact.manifest_path);
             let is_loaded = |kind: &TargetKind| matches!(kind, TargetKind::CDyLib | TargetKind::DyLib);
             if artifact.target.kind.iter().any(is_loaded) {
                 let shared = artifact.filenames.iter().filter(|path| path.extension() == Some("so"));
