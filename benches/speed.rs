@@ -191,6 +191,9 @@ fn nothing(clones: &Clones) {
     fast.print();
     nextest.print();
     bounded("fast / nextest run", fast.median() / nextest.median(), 0.05);
+    // Called otherwise it has another environment, of which it knows nothing yet.
+    clones.by_harness("cargo-harness fast");
+    let of_nextest = nextest.median();
     let [fast, floor, direct, direct_floor] = in_turn(
         MANY_ROUNDS,
         [
@@ -201,6 +204,7 @@ fn nothing(clones: &Clones) {
         ],
     );
     [&fast, &floor, &direct, &direct_floor].into_iter().for_each(Side::print);
+    bounded("fast called directly / nextest run", direct.median() / of_nextest, 0.05);
     bounded("fast / (git status + start) by cargo", fast.median() / floor.median(), 1.5);
     bounded("fast / (git status + start) called directly", direct.median() / direct_floor.median(), 1.5);
 }
@@ -210,14 +214,16 @@ fn edits(clones: &Clones) {
     for edit in [Edit::Statement, Edit::Comment] {
         println!("  one line changed: {edit:?}");
         let edited = |clone: &str, n: usize| clones.edit(clone, edit, 1000 + n);
-        // In the same shell as the sequence would be, so that a failing step ends it.
         let hand = |line: &'static str| move |_: usize| clones.by_hand(line);
+        let mut said = String::new();
         let [fast, fmt, clippy, nextest] = in_turn(
             ROUNDS,
             [
                 (FAST, &mut |n| {
                     edited(&clones.harness, n);
-                    clones.by_harness(FAST)
+                    let taken = clones.by_harness(FAST);
+                    said.clone_from(&taken.stdout);
+                    taken
                 }),
                 (STEPS[0], &mut |n| {
                     edited(&clones.hand, n);
@@ -228,6 +234,7 @@ fn edits(clones: &Clones) {
             ],
         );
         [&fast, &fmt, &clippy, &nextest].into_iter().for_each(Side::print);
+        said.lines().for_each(|line| println!("      {line}"));
         let sequence = fmt.median() + clippy.median() + nextest.median();
         let share = nextest.median() / sequence;
         println!("    by hand {sequence:.0} ms, of which nextest has {:.0} %", share * 100.0);

@@ -20,6 +20,8 @@ pub(super) enum Place {
     Text(&'static str),
     /// As the whole of a file.
     File(&'static str),
+    /// As the whole of a file that can be run.
+    Program(&'static str),
     /// As what a link leads to.
     Link(&'static str),
     /// As the permissions of a file.
@@ -69,14 +71,19 @@ fn layered(name: &'static str, good: &[&str], bad: &[&str], open: &str, places: 
     Input { name, layers: places.iter().map(|place| Layer::new(place.clone(), &values)).collect() }
 }
 
+/// One that is missing may have something in its place.
+const BROKEN_PROGRAM: &str = "#!/bin/sh\ncase \"$*\" in *--version*) echo 1.0.0 ;; *) exit 1 ;; esac\n";
+
 const LIB: Place = Place::Text("repo/src/lib.rs");
 const MANIFEST: Place = Place::Text("repo/Cargo.toml");
 
-/// All of them; `toolchain` is the name of the one in use, where rustup has it.
+/// All of them; `toolchain` is where the one in use lies, if it is one of rustup's.
 pub(super) fn inputs(toolchain: Option<&str>) -> Vec<Input> {
     let mut inputs = [sources(), read_by_tests(), built(), settings(), outside()].concat();
-    if let Some(name) = toolchain {
-        inputs.push(chosen_toolchain(name));
+    if let Some(path) = toolchain {
+        inputs.push(chosen_toolchain());
+        let link = Place::Link("rustup-home/toolchains/proof");
+        inputs.push(one("where the toolchain lies", link, &[path], &["/nowhere"]));
     }
     inputs
 }
@@ -127,6 +134,7 @@ fn read_by_tests() -> Vec<Input> {
         one("a data file", Place::File("repo/tests/data/text.txt"), &["good\n", "good\n\n"], &["evil\n", "", ABSENT]),
         data("a file that git is told not to look at", "repo/tests/data/assumed.txt"),
         data("a file that git is told to skip", "repo/tests/data/skipped.txt"),
+        data("a tracked file that is ignored", "repo/tests/data/forced.txt"),
         data("a file in a repository inside", "repo/nested/data.txt"),
         data("a file below a linked folder", "outside/folder/data.txt"),
         data("an ignored file that the contract names", "repo/private.txt"),
@@ -214,6 +222,9 @@ fn settings() -> Vec<Input> {
             &["run.test-timeout = \"60s\"", "run.test-timeout = \"50s\"", "run.seed = 7"],
             &["run.test-timeout = \"60x\"", "tests.timeout = \"60s\""],
         ),
+        // Cargo finds its subcommands on the path, and before that in its own home.
+        one("a program on the path", Place::Program("bin/cargo-clippy"), &[ABSENT], &[BROKEN_PROGRAM]),
+        one("a program of cargo's", Place::Program("cargo-home/bin/cargo-fmt"), &[ABSENT], &[BROKEN_PROGRAM]),
         one("a manifest above", Place::File("Cargo.toml"), &[ABSENT], &["[workspace]\nmembers = []\n", "[workspace\n"]),
     ]
 }
@@ -231,20 +242,15 @@ fn outside() -> Vec<Input> {
 }
 
 /// As rustup finds it: by the environment, the files of this folder and those above, and its own settings.
-fn chosen_toolchain(name: &str) -> Input {
-    let file = |name: &str| format!("[toolchain]\nchannel = \"{name}\"\n");
-    let (good, bad) = (file(name), file("not-installed"));
-    let of_home = |name: &str| {
-        format!("version = \"12\"\ndefault_toolchain = \"{name}\"\nprofile = \"default\"\n\n[overrides]\n")
-    };
+fn chosen_toolchain() -> Input {
+    const GOOD: &str = "[toolchain]\nchannel = \"proof\"\n";
+    const BAD: &str = "[toolchain]\nchannel = \"not-installed\"\n";
     let places = [Place::File("repo/rust-toolchain.toml"), Place::File("rust-toolchain.toml")];
-    let lowest = Layer::new(
-        Place::File("rustup-home/settings.toml"),
-        &[(Effect::Good, &[&of_home(name)]), (Effect::Bad, &[&of_home("not-installed")])],
-    );
-    layered("the toolchain", &[name], &["not-installed"], ABSENT, &[Place::Variable("RUSTUP_TOOLCHAIN")])
-        .above(layered("", &[&good], &[&bad], ABSENT, &places))
-        .above(Input { name: "", layers: vec![lowest] })
+    let of_home = |name: &str| format!("version = \"12\"\ndefault_toolchain = \"{name}\"\nprofile = \"default\"\n");
+    let lowest = one("", Place::File("rustup-home/settings.toml"), &[&of_home("proof")], &[&of_home("not-installed")]);
+    layered("the toolchain", &["proof"], &["not-installed"], ABSENT, &[Place::Variable("RUSTUP_TOOLCHAIN")])
+        .above(layered("", &[GOOD], &[BAD], ABSENT, &places))
+        .above(lowest)
 }
 
 impl Input {

@@ -133,6 +133,7 @@ fn sources_are_tidy() {
 fn files_are_good() {
     assert!(is_good("tests/data/assumed.txt"));
     assert!(is_good("tests/data/skipped.txt"));
+    assert!(is_good("tests/data/forced.txt"));
     assert!(is_good("tests/data/moved.txt"));
     assert!(is_good("nested/data.txt"));
     assert!(is_good("private.txt"));
@@ -185,7 +186,7 @@ run = ["sh", "{root}/scripts/check.sh"]
 "#,
     ),
     ("repo/.cargo/config.toml", "[env]\n\n[build]\nrustflags = []\n"),
-    ("repo/.gitignore", "/target\n/src/generated.rs\n/tests/hidden.rs\n/private.txt\n"),
+    ("repo/.gitignore", "/target\n/src/generated.rs\n/tests/hidden.rs\n/private.txt\nforced.txt\n"),
     ("repo/nested/data.txt", "good\n"),
     ("outside/Cargo.toml", "[package]\nname = \"outside\"\nversion = \"0.1.0\"\nedition = \"2024\"\n"),
     ("outside/src/lib.rs", "//! Outside.\n\n/// The answer.\npub fn answer() -> u32 {\n    42\n}\n"),

@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::inputs::{ABSENT, Input, Layer, Place, inputs};
 use super::tree;
-use crate::support::{Answer, Facts, Random, Repo, answer};
+use crate::support::{Answer, Facts, Random, Repo, answer, skipped};
 
 /// How a file is written, as editors, tools and attackers do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,20 +94,19 @@ impl World {
             symlink(target, top.join(path)).unwrap();
         }
         mode(&top.join("repo/scripts/check.sh"), 0o755);
-        for name in ["cargo-home", "rustup-home"] {
-            fs::create_dir(top.join(name)).unwrap();
+        for name in ["bin", "cargo-home/bin", "rustup-home/toolchains"] {
+            fs::create_dir_all(top.join(name)).unwrap();
         }
         repo.set_env("CARGO_HOME", top.join("cargo-home").as_str());
+        repo.set_env("PATH", &format!("{}:{}", top.join("bin"), std::env::var("PATH").unwrap()));
         // Nothing is to be fetched where a toolchain isn't here.
         repo.set_env("RUSTUP_AUTO_INSTALL", "0");
-        let toolchain = std::env::var("RUSTUP_TOOLCHAIN").ok();
-        if toolchain.is_some() {
-            let own = std::env::var("HOME").unwrap_or_default() + "/.rustup";
-            let rustup = std::env::var("RUSTUP_HOME").unwrap_or(own);
-            symlink(format!("{rustup}/toolchains"), top.join("rustup-home/toolchains")).unwrap();
+        let toolchain = toolchain();
+        if let Some(path) = &toolchain {
+            symlink(path, top.join("rustup-home/toolchains/proof")).unwrap();
             repo.set_env("RUSTUP_HOME", top.join("rustup-home").as_str());
         } else {
-            crate::support::skipped("edits of the toolchain's choice: this is no toolchain of rustup's");
+            skipped("edits of the choice of a toolchain: this is none of rustup's");
         }
         let inputs = inputs(toolchain.as_deref());
         let now: Vec<Vec<usize>> = inputs.iter().map(|input| vec![0; input.layers.len()]).collect();
@@ -126,6 +125,8 @@ impl World {
         self.repo.git(&["-C", "nested", "add", "--all"]);
         self.repo.git(&["-C", "nested", "commit", "--quiet", "--message=Begin"]);
         self.repo.git_init();
+        self.repo.git(&["add", "--force", "tests/data/forced.txt"]);
+        self.repo.git(&["commit", "--quiet", "--amend", "--no-edit"]);
         self.repo.git(&["update-index", "--assume-unchanged", "tests/data/assumed.txt"]);
         self.repo.git(&["update-index", "--skip-worktree", "tests/data/skipped.txt"]);
     }
@@ -183,6 +184,12 @@ impl World {
         match &layer.place {
             Place::Text(path) => put(&self.path(path), &self.text(path), manner),
             Place::File(path) => put(&self.path(path), to, manner),
+            Place::Program(path) => {
+                put(&self.path(path), to, manner);
+                if to != ABSENT {
+                    mode(&self.path(path), 0o755);
+                }
+            }
             Place::Link(path) => {
                 fs::remove_file(self.path(path)).unwrap();
                 symlink(to, self.path(path)).unwrap();
@@ -275,8 +282,8 @@ impl World {
                 let value = &layer.values[*value].1;
                 let is_so = match &layer.place {
                     Place::Text(path) => crate::support::read(&self.path(path)) == self.text(path),
-                    Place::File(path) if value == ABSENT => !self.path(path).exists(),
-                    Place::File(path) => crate::support::read(&self.path(path)) == *value,
+                    Place::File(path) | Place::Program(path) if value == ABSENT => !self.path(path).exists(),
+                    Place::File(path) | Place::Program(path) => crate::support::read(&self.path(path)) == *value,
                     Place::Link(path) => self.path(path).read_link_utf8().unwrap() == value.as_str(),
                     Place::Mode(path) => {
                         let bits = self.path(path).metadata().unwrap().permissions().mode();
@@ -315,6 +322,14 @@ impl World {
         }
         (Facts::of(&answer), answer)
     }
+}
+
+/// Where the toolchain in use lies, if it is one of rustup's.
+fn toolchain() -> Option<String> {
+    let name = std::env::var("RUSTUP_TOOLCHAIN").ok()?;
+    let home = std::env::var("RUSTUP_HOME").unwrap_or(std::env::var("HOME").unwrap_or_default() + "/.rustup");
+    let path = Utf8PathBuf::from(home).join("toolchains").join(name);
+    Some(path.canonicalize_utf8().ok()?.into_string())
 }
 
 /// Writes a file, or removes it.
