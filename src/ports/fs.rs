@@ -286,16 +286,23 @@ pub(crate) fn matching(folder: &Utf8Path, pattern: &str) -> Vec<Utf8PathBuf> {
     // An absolute pattern replaces the folder.
     let pattern = Utf8PathBuf::from(glob::Pattern::escape(folder.as_str())).join(pattern);
     let found = glob::glob(pattern.as_str()).into_iter().flatten().flatten();
+    let found = found.filter_map(|path| Utf8PathBuf::from_path_buf(path).ok());
+    let mut files: Vec<Utf8PathBuf> = found.flat_map(|path| all_below(path, usize::MAX)).collect();
+    files.sort();
+    files.dedup();
+    files
+}
+
+/// The files below a folder, about `most` of them at most; links are not followed. Of anything else than a folder, that itself.
+pub(crate) fn all_below(path: Utf8PathBuf, most: usize) -> Vec<Utf8PathBuf> {
     let mut files = Vec::new();
-    let mut queue: Vec<Utf8PathBuf> = found.filter_map(|path| Utf8PathBuf::from_path_buf(path).ok()).collect();
-    while let Some(path) = queue.pop() {
+    let mut queue = vec![path];
+    while let Some(path) = queue.pop().filter(|_| files.len() < most) {
         match path.read_dir_utf8() {
             Ok(entries) if !path.is_symlink() => queue.extend(entries.flatten().map(|entry| entry.into_path())),
             _ => files.push(path),
         }
     }
-    files.sort();
-    files.dedup();
     files
 }
 

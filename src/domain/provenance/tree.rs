@@ -19,6 +19,9 @@ pub(crate) enum TreeError {
     WithinTarget,
 }
 
+/// A tree that reaches more files than this by links and patterns isn't digested.
+const MOST_LINKED: usize = 50_000;
+
 /// One file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Row {
@@ -48,7 +51,7 @@ pub(crate) struct Tree {
     folders: BTreeMap<Utf8PathBuf, Stamp>,
     /// Relative to the top where they lie within it.
     files: BTreeMap<Utf8PathBuf, Row>,
-    /// What the patterns have matched.
+    /// What lies elsewhere or is ignored, and counts because a pattern or a link leads to it.
     matched: BTreeSet<Utf8PathBuf>,
     digest: Digest,
 }
@@ -85,7 +88,10 @@ impl Tree {
         };
         let rules = inventory::rules(&top).into_iter().map(Witness::content).collect();
         let Inventory { files, folders } = inventory::list(&top, &skip, &tracked)?;
-        let matched = matches(root, &top, patterns);
+        let matched = elsewhere(root, &top, patterns, links(&top, &files), target_dir);
+        if matched.len() >= MOST_LINKED {
+            return Err(InventoryError::TooMany.into());
+        }
         let extra = matched.iter().filter_map(|path| Some((path.clone(), Stamp::of(&top.join(path))?)));
         let listed: BTreeMap<Utf8PathBuf, Stamp> = files.into_iter().chain(extra).collect();
         let known = before.map(|before| before.files).unwrap_or_default();
@@ -109,7 +115,14 @@ impl Tree {
             && self.rules.iter().all(Witness::holds)
             && self.folders.iter().all(|(path, stamp)| self.has_still(path, stamp))
             && self.files.iter().all(|(path, row)| row.is_current(&self.top.join(path)))
-            && (self.patterns.is_empty() || matches(&self.root, &self.top, &self.patterns) == self.matched)
+            && self.elsewhere() == self.matched
+    }
+
+    fn elsewhere(&self) -> BTreeSet<Utf8PathBuf> {
+        let links = self.files.iter().filter(|(_, row)| row.through.is_some_and(|through| through.is_dir()));
+        let links = links.map(|(path, _)| self.top.join(path)).collect();
+        let target_dir = self.skip.first().cloned().unwrap_or_default();
+        elsewhere(&self.root, &self.top, &self.patterns, links, &target_dir)
     }
 
     /// Whether a folder's status tells that nothing was added or taken away.
@@ -143,7 +156,7 @@ impl Tree {
         self.files.range(folder.to_owned()..).next().is_some_and(|(path, _)| path.starts_with(folder))
     }
 
-    /// What the contract's patterns have matched.
+    /// What counts because a pattern of the contract or a link leads to it.
     pub(crate) fn named(&self) -> impl Iterator<Item = (&Utf8Path, &Digest)> {
         self.matched.iter().filter_map(|path| Some((path.as_path(), &self.files.get(path)?.digest)))
     }
@@ -225,10 +238,28 @@ fn row(top: &Utf8Path, path: &Utf8Path, stamp: Stamp, known: Option<&Row>, now: 
     Row { stamp, through, settled, digest }
 }
 
-/// The files that patterns, relative to `root`, match, and those in the folders that they match; relative to the top.
-fn matches(root: &Utf8Path, top: &Utf8Path, patterns: &[String]) -> BTreeSet<Utf8PathBuf> {
-    let found = patterns.iter().flat_map(|pattern| fs::matching(root, pattern));
-    found.map(|path| path.strip_prefix(top).map(Utf8Path::to_owned).unwrap_or(path)).collect()
+/// The links among these files that lead to folders.
+fn links(top: &Utf8Path, files: &BTreeMap<Utf8PathBuf, Stamp>) -> Vec<Utf8PathBuf> {
+    let links = files.iter().filter(|(_, stamp)| stamp.is_link()).map(|(path, _)| top.join(path));
+    links.filter(|path| Stamp::through(path).is_some_and(|stamp| stamp.is_dir())).collect()
+}
+
+/// The files that patterns, relative to `root`, match, those in the folders that they match, and those in folders outside of the tree
+/// that a link in it leads to; relative to the top where they lie within.
+fn elsewhere(
+    root: &Utf8Path,
+    top: &Utf8Path,
+    patterns: &[String],
+    links: Vec<Utf8PathBuf>,
+    target_dir: &Utf8Path,
+) -> BTreeSet<Utf8PathBuf> {
+    let led_to = links.iter().filter_map(|link| link.canonicalize_utf8().ok());
+    // What holds the tree would hold everything.
+    let outside =
+        led_to.filter(|folder| !folder.starts_with(top) && !folder.starts_with(target_dir) && !top.starts_with(folder));
+    let linked = outside.flat_map(|folder| fs::all_below(folder, MOST_LINKED));
+    let matched = patterns.iter().flat_map(|pattern| fs::matching(root, pattern));
+    matched.chain(linked).map(|path| path.strip_prefix(top).map(Utf8Path::to_owned).unwrap_or(path)).collect()
 }
 
 #[cfg(test)]
