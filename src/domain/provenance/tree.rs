@@ -103,7 +103,8 @@ impl Tree {
             })
             .collect();
         let fields = files.iter().flat_map(|(path, row)| [path.as_str().as_bytes(), row.digest.as_bytes()]);
-        let digest = Digest::of_fields(fields);
+        let names = folders.keys().flat_map(|path| [path.as_str().as_bytes(), b"folder"]);
+        let digest = Digest::of_fields(fields.chain(names));
         let (root, patterns) = (root.to_owned(), patterns.to_vec());
         Ok(Tree { top, root, skip, patterns, taken: now, index, rules, tracked, folders, files, matched, digest })
     }
@@ -169,8 +170,10 @@ impl Tree {
         let folder = path.strip_prefix(&self.top).unwrap_or(path);
         let mut names: BTreeSet<&str> = BTreeSet::new();
         if self.folders.contains_key(folder) {
-            let below = self.files.range(folder.to_owned()..).map_while(|(file, _)| file.strip_prefix(folder).ok());
-            names.extend(below.filter_map(|file| file.components().next()).map(|name| name.as_str()));
+            let files = self.files.range(folder.to_owned()..).map_while(|(file, _)| file.strip_prefix(folder).ok());
+            let folders = self.folders.range(folder.to_owned()..).map_while(|(path, _)| path.strip_prefix(folder).ok());
+            let below = files.chain(folders);
+            names.extend(below.filter_map(|path| path.components().next()).map(|name| name.as_str()));
         }
         Digest::of_fields(names.iter().map(|name| name.as_bytes()))
     }
@@ -179,6 +182,11 @@ impl Tree {
     pub(crate) fn file(&self, path: &Utf8Path) -> Option<&Digest> {
         let path = path.strip_prefix(&self.top).unwrap_or(path);
         self.files.get(path).map(|row| &row.digest)
+    }
+
+    /// The folders in it, relative to the top.
+    pub(crate) fn folder_names(&self) -> impl Iterator<Item = &Utf8Path> {
+        self.folders.keys().map(Utf8PathBuf::as_path)
     }
 
     /// The folders in it, as absolute paths.
@@ -191,11 +199,14 @@ impl Tree {
         &self.top
     }
 
-    /// The absolute paths of files that were touched between two looks, be it by writing the same again.
+    /// The absolute paths of files that were touched between two looks, be it by writing the same again, and of folders that came or went.
     pub(crate) fn touched_since<'a>(&'a self, earlier: &'a Tree) -> impl Iterator<Item = Utf8PathBuf> + 'a {
         let stamp = |tree: &Tree, path: &Utf8Path| tree.files.get(path).map(|row| (row.stamp, row.through));
-        let all = self.files.keys().chain(earlier.files.keys());
-        all.filter(move |path| stamp(self, path) != stamp(earlier, path)).map(|path| self.top.join(path))
+        let files = self.files.keys().chain(earlier.files.keys());
+        let files = files.filter(move |path| stamp(self, path) != stamp(earlier, path));
+        let folders = self.folders.keys().chain(earlier.folders.keys());
+        let both = |path: &&Utf8PathBuf| self.folders.contains_key(*path) && earlier.folders.contains_key(*path);
+        files.chain(folders.filter(move |path| !both(path))).map(|path| self.top.join(path))
     }
 
     /// By path relative to the workspace's root where it lies within: the digest, and when the file says it was written.

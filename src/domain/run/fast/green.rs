@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::PackageId;
 use serde::{Deserialize, Serialize};
 
@@ -138,8 +138,8 @@ impl<'a> Greens<'a> {
         Green { data, opened: opened.map(digests), tree, passed, ignored }
     }
 
-    /// What counts in a package's folder and in those of the packages in this tree that it depends on: the names of all files,
-    /// and the content of all but Rust sources.
+    /// What counts in a package's folder and in those of the packages in this tree that it depends on: the names of all files and
+    /// folders, and the content of all but Rust sources.
     fn data(&self, package: &PackageId) -> Digest {
         let folders = self.workspace.folders_below(package);
         let mut fields: Vec<&[u8]> = Vec::new();
@@ -150,6 +150,8 @@ impl<'a> Greens<'a> {
                 fields.push(if path.extension() == Some("rs") { b"" } else { digest.as_bytes() });
             }
         }
+        let is_within = |path: &&Utf8Path| folders.iter().any(|folder| self.tree.top().join(path).starts_with(folder));
+        fields.extend(self.tree.folder_names().filter(is_within).map(|path| path.as_str().as_bytes()));
         let named = self.tree.named().flat_map(|(path, digest)| [path.as_str().as_bytes(), digest.as_bytes()]);
         Digest::of_fields(fields.into_iter().chain(named))
     }
