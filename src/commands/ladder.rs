@@ -152,7 +152,7 @@ pub(super) fn carry_out(
     let loaded = contract::load(&workspace)?;
     let plan = ladder::plan(&loaded.contract, &request)?;
     let patterns = loaded.contract.inputs();
-    if !question.as_ref().is_some_and(|question| question.tree().patterns() == patterns) {
+    if question.as_ref().is_none_or(|question| question.tree().patterns() != patterns) {
         question = Question::put(&Place::of(&workspace), wording, Some(&patterns)).ok();
     }
     let output = Output::new(workspace.harness_dir());
@@ -173,7 +173,7 @@ pub(super) fn carry_out(
         output: &output,
         dir: &dir,
         runner: &runner,
-        toolchain: &Toolchain::default(),
+        toolchain: &Toolchain::of(&workspace.root),
         tell: &tell,
         aside,
         question: None,

@@ -286,16 +286,23 @@ pub(crate) fn matching(folder: &Utf8Path, pattern: &str) -> Vec<Utf8PathBuf> {
     // An absolute pattern replaces the folder.
     let pattern = Utf8PathBuf::from(glob::Pattern::escape(folder.as_str())).join(pattern);
     let found = glob::glob(pattern.as_str()).into_iter().flatten().flatten();
+    let found = found.filter_map(|path| Utf8PathBuf::from_path_buf(path).ok());
+    let mut files: Vec<Utf8PathBuf> = found.flat_map(|path| all_below(path, usize::MAX)).collect();
+    files.sort();
+    files.dedup();
+    files
+}
+
+/// The files below a folder, about `most` of them at most; links are not followed. Of anything else than a folder, that itself.
+pub(crate) fn all_below(path: Utf8PathBuf, most: usize) -> Vec<Utf8PathBuf> {
     let mut files = Vec::new();
-    let mut queue: Vec<Utf8PathBuf> = found.filter_map(|path| Utf8PathBuf::from_path_buf(path).ok()).collect();
-    while let Some(path) = queue.pop() {
+    let mut queue = vec![path];
+    while let Some(path) = queue.pop().filter(|_| files.len() < most) {
         match path.read_dir_utf8() {
             Ok(entries) if !path.is_symlink() => queue.extend(entries.flatten().map(|entry| entry.into_path())),
             _ => files.push(path),
         }
     }
-    files.sort();
-    files.dedup();
     files
 }
 
@@ -347,5 +354,30 @@ pub(crate) fn each_line(path: &Utf8Path, mut each: impl FnMut(&str)) -> Result<(
 pub(crate) fn digest(path: &Utf8Path) -> Option<String> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(File::open(path).ok()?).ok()?;
+    Some(hasher.finalize().to_hex().to_string())
+}
+
+/// The BLAKE3 digest of the names and contents of all files below a folder; none where they have more than `most` bytes together, or
+/// one can't be read. Links count by what they say.
+pub(crate) fn folder_digest(folder: &Utf8Path, most: u64) -> Option<String> {
+    let mut hasher = blake3::Hasher::new();
+    let mut left = most;
+    let mut queue = vec![folder.to_owned()];
+    while let Some(folder) = queue.pop() {
+        let mut entries: Vec<_> = folder.read_dir_utf8().ok()?.collect::<io::Result<_>>().ok()?;
+        entries.sort_by(|a, b| a.file_name().cmp(b.file_name()));
+        for entry in entries {
+            let (path, kind) = (entry.path(), entry.file_type().ok()?);
+            hasher.update(path.as_str().as_bytes());
+            if kind.is_dir() {
+                queue.push(path.to_owned());
+            } else if kind.is_file() {
+                left = left.checked_sub(size(path)?)?;
+                hasher.update(digest(path)?.as_bytes());
+            } else {
+                hasher.update(link_target(path).unwrap_or_default().as_bytes());
+            }
+        }
+    }
     Some(hasher.finalize().to_hex().to_string())
 }

@@ -15,7 +15,7 @@ const MOST: usize = 200_000;
 /// Why a tree has no inventory.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InventoryError {
-    #[error("the tree has over {MOST} files")]
+    #[error("the tree has too many files")]
     TooMany,
     #[error("the name of {0} is not UTF-8")]
     Name(String),

@@ -27,8 +27,17 @@ pub(crate) struct Captured {
 /// # Errors
 /// Where the program can't be started, or `argv` is empty.
 pub(crate) fn capture(argv: &[String]) -> io::Result<Captured> {
+    capture_in(Utf8Path::new("."), argv)
+}
+
+/// The same in a folder.
+///
+/// # Errors
+/// As `capture`.
+pub(crate) fn capture_in(dir: &Utf8Path, argv: &[String]) -> io::Result<Captured> {
     let (program, args) = argv.split_first().ok_or_else(|| io::Error::other("no program"))?;
-    let output = plain(duct::cmd(program, args)).stdin_null().stdout_capture().stderr_capture().unchecked().run()?;
+    let output =
+        plain(duct::cmd(program, args)).dir(dir).stdin_null().stdout_capture().stderr_capture().unchecked().run()?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(Captured { success: output.status.success(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
 }

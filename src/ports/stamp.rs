@@ -114,7 +114,7 @@ pub(crate) struct Witness {
 }
 
 impl Witness {
-    /// A file that is judged by its content: a new status with the same content is no change.
+    /// A file or folder that is judged by its content: a new status with the same content is no change.
     pub(crate) fn content(path: Utf8PathBuf) -> Witness {
         let now = now();
         let stamp = Stamp::through(&path);
@@ -122,7 +122,7 @@ impl Witness {
         Witness { path, stamp: stamp.filter(|stamp| stamp.is_settled(now)), content }
     }
 
-    /// A file that is too large to be read each time, or a folder: a new status is a change.
+    /// A file that is too large to be read each time: a new status is a change.
     pub(crate) fn status(path: Utf8PathBuf) -> Witness {
         let stamp = Stamp::through(&path);
         Witness { path, stamp, content: None }
@@ -159,19 +159,28 @@ impl Witness {
         [self.path.to_string(), seen]
     }
 
-    /// Whether it was last changed before a moment in nanoseconds since 1970; what isn't there was.
+    /// Whether it was last changed before a moment in nanoseconds since 1970; what isn't there was. Of a folder, where anything may
+    /// come and go, nothing else can be told.
     pub(crate) fn is_older_than(&self, moment: i64) -> bool {
-        match (&self.content, self.stamp) {
-            (Some(_), None) => false,
-            (_, stamp) => stamp.is_none_or(|stamp| stamp.changed < moment),
+        match (&self.content, Stamp::through(&self.path)) {
+            (Some(_), Some(stamp)) if stamp.is_dir() => true,
+            (Some(_), _) if self.stamp.is_none() => false,
+            _ => self.stamp.is_none_or(|stamp| stamp.changed < moment),
         }
     }
 }
 
-/// What a path with this status holds: type, permissions, and a file's bytes. Pipes and devices are never opened.
+/// What a path with this status holds: type, permissions, a file's bytes, and a folder's names as far as they are those of Rust
+/// sources and of folders. Pipes and devices are never opened.
 pub(crate) fn content_digest(path: &Utf8Path, stamp: &Stamp) -> Digest {
-    let content =
-        if stamp.is_file() { fs::digest(path).unwrap_or_else(|| "unreadable".to_owned()) } else { String::new() };
+    let content = if stamp.is_file() {
+        fs::digest(path).unwrap_or_else(|| "unreadable".to_owned())
+    } else if stamp.is_dir() {
+        let names = fs::names(path).unwrap_or_default();
+        names.into_iter().filter(|name| name.ends_with(".rs") || !name.contains('.')).collect::<Vec<_>>().join("/")
+    } else {
+        String::new()
+    };
     Digest::of_fields([stamp.mode.to_le_bytes().as_slice(), content.as_bytes()])
 }
 

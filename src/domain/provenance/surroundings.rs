@@ -47,6 +47,9 @@ const PROGRAMS: [&str; 17] = [
     "mold",
 ];
 
+/// Folders of a package in which cargo finds targets that no manifest names, be they ignored by git or not.
+const OF_TARGETS: [&str; 5] = ["src", "src/bin", "tests", "examples", "benches"];
+
 /// Where tools look for settings, seen from one folder: its own and those of every folder above.
 pub(crate) fn settings_files(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
     let names = || SETTINGS.iter().chain([&DOTTED_CLIPPY]);
@@ -92,9 +95,14 @@ impl Surroundings {
         settings.sort();
         settings.dedup();
         let mut witnesses: Vec<Witness> = settings.into_iter().map(Witness::content).collect();
-        witnesses.extend(programs().into_values().map(Witness::status));
+        witnesses.extend(programs().into_values().chain(programs_of_cargo()).map(Witness::status));
         witnesses.extend(sysroot.iter().flat_map(|sysroot| toolchain(sysroot)).map(Witness::status));
         Surroundings(witnesses)
+    }
+
+    /// Adds the folders in which a package's targets are found.
+    pub(crate) fn add_targets(&mut self, package: &Utf8Path) {
+        self.add(OF_TARGETS.map(|name| package.join(name)));
     }
 
     /// Adds files that the compiler has read from outside of the tree.
@@ -144,6 +152,13 @@ fn programs() -> BTreeMap<&'static str, Utf8PathBuf> {
         candidates.find(|path| Stamp::through(path).is_some_and(|stamp| stamp.is_file())).map(|path| (*name, path))
     };
     PROGRAMS.iter().filter_map(find).collect()
+}
+
+/// Where cargo looks for its subcommands first.
+fn programs_of_cargo() -> Vec<Utf8PathBuf> {
+    let home = env::var("CARGO_HOME").map(Utf8PathBuf::from);
+    let home = home.or_else(|| env::var("HOME").map(|home| Utf8PathBuf::from(home).join(".cargo")));
+    home.iter().flat_map(|home| PROGRAMS.map(|name| home.join("bin").join(name))).collect()
 }
 
 /// Of what is asked, by whom, with which environment, by which harness, on which machine.

@@ -19,6 +19,9 @@ pub(crate) enum TreeError {
     WithinTarget,
 }
 
+/// A tree that reaches more files than this by links and patterns isn't digested.
+const MOST_LINKED: usize = 50_000;
+
 /// One file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Row {
@@ -48,7 +51,7 @@ pub(crate) struct Tree {
     folders: BTreeMap<Utf8PathBuf, Stamp>,
     /// Relative to the top where they lie within it.
     files: BTreeMap<Utf8PathBuf, Row>,
-    /// What the patterns have matched.
+    /// What lies elsewhere or is ignored, and counts because a pattern or a link leads to it.
     matched: BTreeSet<Utf8PathBuf>,
     digest: Digest,
 }
@@ -85,7 +88,10 @@ impl Tree {
         };
         let rules = inventory::rules(&top).into_iter().map(Witness::content).collect();
         let Inventory { files, folders } = inventory::list(&top, &skip, &tracked)?;
-        let matched = matches(root, &top, patterns);
+        let matched = elsewhere(root, &top, patterns, links(&top, &files), target_dir);
+        if matched.len() >= MOST_LINKED {
+            return Err(InventoryError::TooMany.into());
+        }
         let extra = matched.iter().filter_map(|path| Some((path.clone(), Stamp::of(&top.join(path))?)));
         let listed: BTreeMap<Utf8PathBuf, Stamp> = files.into_iter().chain(extra).collect();
         let known = before.map(|before| before.files).unwrap_or_default();
@@ -97,7 +103,8 @@ impl Tree {
             })
             .collect();
         let fields = files.iter().flat_map(|(path, row)| [path.as_str().as_bytes(), row.digest.as_bytes()]);
-        let digest = Digest::of_fields(fields);
+        let names = folders.keys().flat_map(|path| [path.as_str().as_bytes(), b"folder"]);
+        let digest = Digest::of_fields(fields.chain(names));
         let (root, patterns) = (root.to_owned(), patterns.to_vec());
         Ok(Tree { top, root, skip, patterns, taken: now, index, rules, tracked, folders, files, matched, digest })
     }
@@ -109,7 +116,14 @@ impl Tree {
             && self.rules.iter().all(Witness::holds)
             && self.folders.iter().all(|(path, stamp)| self.has_still(path, stamp))
             && self.files.iter().all(|(path, row)| row.is_current(&self.top.join(path)))
-            && (self.patterns.is_empty() || matches(&self.root, &self.top, &self.patterns) == self.matched)
+            && self.elsewhere() == self.matched
+    }
+
+    fn elsewhere(&self) -> BTreeSet<Utf8PathBuf> {
+        let links = self.files.iter().filter(|(_, row)| row.through.is_some_and(|through| through.is_dir()));
+        let links = links.map(|(path, _)| self.top.join(path)).collect();
+        let target_dir = self.skip.first().cloned().unwrap_or_default();
+        elsewhere(&self.root, &self.top, &self.patterns, links, &target_dir)
     }
 
     /// Whether a folder's status tells that nothing was added or taken away.
@@ -143,7 +157,7 @@ impl Tree {
         self.files.range(folder.to_owned()..).next().is_some_and(|(path, _)| path.starts_with(folder))
     }
 
-    /// What the contract's patterns have matched.
+    /// What counts because a pattern of the contract or a link leads to it.
     pub(crate) fn named(&self) -> impl Iterator<Item = (&Utf8Path, &Digest)> {
         self.matched.iter().filter_map(|path| Some((path.as_path(), &self.files.get(path)?.digest)))
     }
@@ -156,8 +170,10 @@ impl Tree {
         let folder = path.strip_prefix(&self.top).unwrap_or(path);
         let mut names: BTreeSet<&str> = BTreeSet::new();
         if self.folders.contains_key(folder) {
-            let below = self.files.range(folder.to_owned()..).map_while(|(file, _)| file.strip_prefix(folder).ok());
-            names.extend(below.filter_map(|file| file.components().next()).map(|name| name.as_str()));
+            let files = self.files.range(folder.to_owned()..).map_while(|(file, _)| file.strip_prefix(folder).ok());
+            let folders = self.folders.range(folder.to_owned()..).map_while(|(path, _)| path.strip_prefix(folder).ok());
+            let below = files.chain(folders);
+            names.extend(below.filter_map(|path| path.components().next()).map(|name| name.as_str()));
         }
         Digest::of_fields(names.iter().map(|name| name.as_bytes()))
     }
@@ -166,6 +182,11 @@ impl Tree {
     pub(crate) fn file(&self, path: &Utf8Path) -> Option<&Digest> {
         let path = path.strip_prefix(&self.top).unwrap_or(path);
         self.files.get(path).map(|row| &row.digest)
+    }
+
+    /// The folders in it, relative to the top.
+    pub(crate) fn folder_names(&self) -> impl Iterator<Item = &Utf8Path> {
+        self.folders.keys().map(Utf8PathBuf::as_path)
     }
 
     /// The folders in it, as absolute paths.
@@ -178,11 +199,14 @@ impl Tree {
         &self.top
     }
 
-    /// The absolute paths of files that were touched between two looks, be it by writing the same again.
+    /// The absolute paths of files that were touched between two looks, be it by writing the same again, and of folders that came or went.
     pub(crate) fn touched_since<'a>(&'a self, earlier: &'a Tree) -> impl Iterator<Item = Utf8PathBuf> + 'a {
         let stamp = |tree: &Tree, path: &Utf8Path| tree.files.get(path).map(|row| (row.stamp, row.through));
-        let all = self.files.keys().chain(earlier.files.keys());
-        all.filter(move |path| stamp(self, path) != stamp(earlier, path)).map(|path| self.top.join(path))
+        let files = self.files.keys().chain(earlier.files.keys());
+        let files = files.filter(move |path| stamp(self, path) != stamp(earlier, path));
+        let folders = self.folders.keys().chain(earlier.folders.keys());
+        let both = |path: &&Utf8PathBuf| self.folders.contains_key(*path) && earlier.folders.contains_key(*path);
+        files.chain(folders.filter(move |path| !both(path))).map(|path| self.top.join(path))
     }
 
     /// By path relative to the workspace's root where it lies within: the digest, and when the file says it was written.
@@ -225,10 +249,28 @@ fn row(top: &Utf8Path, path: &Utf8Path, stamp: Stamp, known: Option<&Row>, now: 
     Row { stamp, through, settled, digest }
 }
 
-/// The files that patterns, relative to `root`, match, and those in the folders that they match; relative to the top.
-fn matches(root: &Utf8Path, top: &Utf8Path, patterns: &[String]) -> BTreeSet<Utf8PathBuf> {
-    let found = patterns.iter().flat_map(|pattern| fs::matching(root, pattern));
-    found.map(|path| path.strip_prefix(top).map(Utf8Path::to_owned).unwrap_or(path)).collect()
+/// The links among these files that lead to folders.
+fn links(top: &Utf8Path, files: &BTreeMap<Utf8PathBuf, Stamp>) -> Vec<Utf8PathBuf> {
+    let links = files.iter().filter(|(_, stamp)| stamp.is_link()).map(|(path, _)| top.join(path));
+    links.filter(|path| Stamp::through(path).is_some_and(|stamp| stamp.is_dir())).collect()
+}
+
+/// The files that patterns, relative to `root`, match, those in the folders that they match, and those in folders outside of the tree
+/// that a link in it leads to; relative to the top where they lie within.
+fn elsewhere(
+    root: &Utf8Path,
+    top: &Utf8Path,
+    patterns: &[String],
+    links: Vec<Utf8PathBuf>,
+    target_dir: &Utf8Path,
+) -> BTreeSet<Utf8PathBuf> {
+    let led_to = links.iter().filter_map(|link| link.canonicalize_utf8().ok());
+    // What holds the tree would hold everything.
+    let outside =
+        led_to.filter(|folder| !folder.starts_with(top) && !folder.starts_with(target_dir) && !top.starts_with(folder));
+    let linked = outside.flat_map(|folder| fs::all_below(folder, MOST_LINKED));
+    let matched = patterns.iter().flat_map(|pattern| fs::matching(root, pattern));
+    matched.chain(linked).map(|path| path.strip_prefix(top).map(Utf8Path::to_owned).unwrap_or(path)).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::{Context, Done, RunError};
-use super::fast::{self, Means};
+use super::fast::{self, Go, Means};
 use super::history::History;
 use super::judge::{self, Evidence, Judgement};
 use super::selecting::{self, Choice};
@@ -18,7 +18,7 @@ type Tests = BTreeMap<String, BTreeSet<String>>;
 
 /// Runs the suite and judges it.
 pub(super) fn run(job: &TestJob<'_>) -> Result<Done, RunError> {
-    let (run, leaks) = (job.run, job.run.contract.run.leaks);
+    let run = job.run;
     let apart = if reuses(run) { History::load(run.output).apart().clone() } else { Tests::new() };
     let means = Means::new(run);
     let mut choice = selecting::choose(run, job.step, job.suite, |_| Ok(BTreeSet::new()))?;
@@ -27,53 +27,52 @@ pub(super) fn run(job: &TestJob<'_>) -> Result<Done, RunError> {
         choice = selecting::after_pass(run, job.step, choice, &go.evidence, go.elapsed)?;
         go = fast::go(job, &choice, &means, &apart)?;
     }
-    let mut evidence = go.evidence;
-    evidence.runner_content = true;
-    evidence.fail_fast = run.plan.fail_fast;
-    evidence.interrupted = run.runner.interrupted().is_some();
     if go.built != Ended::Exited(0) {
         let done = run.cut_short(job.step, &go.built).or_else(|| job.does_not_build(&go.built, go.findings));
         return Ok(done.unwrap_or_default());
     }
-    let ids: BTreeSet<String> = go.binaries.iter().map(|binary| binary.id.clone()).collect();
-    let reused = go.binaries.iter().filter(|binary| binary.reused).count();
-    let reused_ids: BTreeSet<&String> =
-        go.binaries.iter().filter(|binary| binary.reused).map(|binary| &binary.id).collect();
-    let unlisted = ids.iter().filter(|id| job.by_nextest && !evidence.has_listed(id) && !reused_ids.contains(id));
-    let binaries = unlisted.cloned().collect();
-    let tests = if job.by_nextest { evidence.hand_over() } else { BTreeSet::new() };
-    let mut isolation = Isolation { tests, binaries };
-    if evidence.interrupted {
-        isolation = Isolation::default();
-    }
+    conclude(job, go, &choice, &means, &apart)
+}
+
+/// Has run again what isn't green, and puts both together.
+fn conclude(job: &TestJob<'_>, go: Go, choice: &Choice, means: &Means<'_>, apart: &Tests) -> Result<Done, RunError> {
+    let (run, leaks) = (job.run, job.run.contract.run.leaks);
+    let Go { mut evidence, binaries, .. } = go;
+    evidence.runner_content = true;
+    evidence.fail_fast = run.plan.fail_fast;
+    evidence.interrupted = run.runner.interrupted().is_some();
+    let (all, reused) = (binaries.len(), binaries.iter().filter(|binary| binary.reused).count());
+    let unlisted: BTreeSet<String> =
+        binaries.iter().map(|binary| binary.id.clone()).filter(|id| !evidence.has_listed(id)).collect();
+    let isolation = match job.by_nextest && !evidence.interrupted {
+        true => Isolation { tests: evidence.hand_over(), binaries: unlisted.clone() },
+        false => Isolation::default(),
+    };
     let mut judgement = judge::judge(&evidence, leaks, false);
     let since = means.mark();
-    let pass = match isolation.is_empty() {
-        true => Pass::over(if evidence.interrupted { Ended::Stopped } else { Ended::Exited(0) }),
-        false => {
-            let pass = job.pass(&isolation.choice())?;
-            judgement.add(judge::judge(&pass.evidence, leaks, job.hides()));
-            pass
-        }
+    let pass = if isolation.is_empty() {
+        Pass::over(if evidence.interrupted { Ended::Stopped } else { Ended::Exited(0) })
+    } else {
+        let pass = job.pass(&isolation.choice())?;
+        judgement.add(judge::judge(&pass.evidence, leaks, job.hides()));
+        pass
     };
-    let isolated = isolation.touched();
-    let greens = means.greens(go.binaries, &judgement, &evidence, (&isolated, since));
-    run.footing.add_greens(greens);
-    let new_apart = Disagreement::of(&evidence, &judgement, &apart);
+    run.footing.add_greens(means.greens(binaries, &judgement, &evidence, (&isolation.touched(), since)));
+    let disagreement = Disagreement::of(&evidence, &judgement, apart);
     let suite_size = (evidence.suite().len() + isolation.tests.len()) as u64;
-    let listless = ids.iter().find(|id| !job.by_nextest && !evidence.has_listed(id)).cloned();
-    let mut done = job.report(judgement, &pass, &choice, suite_size);
-    if let Some(id) = listless.filter(|_| done.failures.is_empty() && !evidence.interrupted) {
+    let mut done = job.report(judgement, &pass, choice, suite_size);
+    if !job.by_nextest && !evidence.interrupted && done.failures.is_empty() {
         let log = run.log(job.step);
         let scene = run.scene(job.step, &job.files.logs, &log);
-        done.failures.push(scene.step_failure(Category::exit(), &format!("{id} could not list its tests")));
-        done.outcome = None;
+        let mute = unlisted.first().map(|id| format!("the test binary {id} could not list its tests"));
+        done.failures.extend(mute.map(|text| scene.step_failure(Category::exit(), &text)));
+        done.outcome = done.outcome.filter(|_| done.failures.is_empty());
     }
-    if reused > 0 && done.counts.is_some_and(|counts| counts.failed == 0) {
-        done.detail = format!("{}, {reused} of {} binaries cached", done.detail, ids.len());
+    if reused > 0 && done.failures.is_empty() {
+        done.detail = format!("{}, {reused} of {all} binaries cached", done.detail);
     }
-    done.notes.extend(new_apart.note());
-    History::keep_apart(run.output, new_apart.tests, !reuses(run))?;
+    done.notes.extend(disagreement.note());
+    History::keep_apart(run.output, disagreement.tests, !reuses(run))?;
     done.notes.extend(job.without_nextest());
     Ok(done)
 }

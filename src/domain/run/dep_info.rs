@@ -4,34 +4,35 @@ use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::diagnostics::Findings;
 use crate::ports::cargo::Workspace;
 use crate::ports::fs;
 
-/// The files that took part in building `units`, less what the build itself has generated. Of artifacts the compiler writes a list
-/// beside them; build scripts print theirs.
-pub(super) fn inputs(workspace: &Workspace, units: &[Utf8PathBuf]) -> BTreeSet<Utf8PathBuf> {
-    let lists: BTreeSet<Utf8PathBuf> = units.iter().flat_map(|unit| lists_of(unit)).collect();
-    let is_generated = |path: &Utf8PathBuf| path.starts_with(&workspace.target_dir);
-    lists.iter().flat_map(|list| read(list, &workspace.root)).filter(|path| !is_generated(path)).collect()
+/// The files that took part in a build, less what the build itself has generated.
+pub(super) fn inputs(workspace: &Workspace, built: &Findings) -> BTreeSet<Utf8PathBuf> {
+    let lists: BTreeSet<Utf8PathBuf> = built.units.iter().flat_map(|unit| lists_of(unit)).collect();
+    let of_compiler = lists.iter().flat_map(|list| named(&workspace.root, of_compiler(&text(list))));
+    let of_scripts = built.printed.iter().flat_map(|(list, folder)| named(folder, of_build_script(&text(list))));
+    let manifests = built.manifests.iter().cloned();
+    of_compiler.chain(of_scripts).chain(manifests).filter(|path| !path.starts_with(&workspace.target_dir)).collect()
+}
+
+fn text(list: &Utf8Path) -> String {
+    fs::read_text_if_present(list).ok().flatten().unwrap_or_default()
+}
+
+fn named(folder: &Utf8Path, paths: Vec<String>) -> Vec<Utf8PathBuf> {
+    paths.into_iter().map(|path| folder.join(path)).collect()
 }
 
 /// `deps/libx-1a2b.rmeta` and `deps/x-1a2b` have `deps/x-1a2b.d`; `libx.rlib` has `libx.d`.
 fn lists_of(unit: &Utf8Path) -> Vec<Utf8PathBuf> {
-    if unit.file_name() == Some("output") {
-        return vec![unit.to_owned()];
-    }
     let own = match unit.extension() {
         Some("rlib" | "rmeta" | "so" | "a" | "d") => unit.with_extension("d"),
         _ => Utf8PathBuf::from(format!("{unit}.d")),
     };
     let bare = own.file_name().and_then(|name| name.strip_prefix("lib")).map(|name| own.with_file_name(name));
     [Some(own), bare].into_iter().flatten().collect()
-}
-
-fn read(list: &Utf8Path, root: &Utf8Path) -> Vec<Utf8PathBuf> {
-    let Ok(Some(text)) = fs::read_text_if_present(list) else { return Vec::new() };
-    let inputs = if list.file_name() == Some("output") { of_build_script(&text) } else { of_compiler(&text) };
-    inputs.into_iter().map(|path| root.join(path)).collect()
 }
 
 /// `OUTPUT: INPUT INPUT…` as `make` reads it: a blank within a name has a backslash before it.
@@ -54,13 +55,13 @@ fn of_compiler(text: &str) -> Vec<String> {
     inputs
 }
 
-/// Paths that don't begin at the root are the package's own, and those are looked at anyway.
+/// `cargo:rerun-if-changed=PATH`, with one colon or two.
 fn of_build_script(text: &str) -> Vec<String> {
     let path = |line: &str| {
         let rest = line.strip_prefix("cargo:").map(|rest| rest.trim_start_matches(':'))?;
         rest.strip_prefix("rerun-if-changed=").map(str::to_owned)
     };
-    text.lines().filter_map(path).filter(|path| path.starts_with('/')).collect()
+    text.lines().filter_map(path).collect()
 }
 
 #[cfg(test)]
@@ -72,7 +73,7 @@ mod tests {
         let text = "/t/deps/x-1.d: src/lib.rs src/a\\ b.rs /else/where.txt\n\n/t/deps/x-1: src/lib.rs\n\nsrc/lib.rs:\n\n# env-dep:A=b: c\n";
         assert_eq!(of_compiler(text), ["src/lib.rs", "src/a b.rs", "/else/where.txt", "src/lib.rs"]);
         let text = "cargo:rerun-if-changed=src/x.c\ncargo::rerun-if-changed=/usr/include/y.h\ncargo:rustc-cfg=a\n";
-        assert_eq!(of_build_script(text), ["/usr/include/y.h"]);
+        assert_eq!(of_build_script(text), ["src/x.c", "/usr/include/y.h"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Compiler and clippy messages as failures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -26,8 +26,14 @@ pub(super) struct Findings {
     pub(super) programs: Vec<Program>,
     /// What build scripts have set for their packages.
     pub(super) scripts: Vec<BuildScript>,
-    /// What was built of packages that aren't of a registry, as far as the compiler lists what it read for them.
+    /// What was built of packages that aren't of a registry: the compiler lists beside it what it has read.
     pub(super) units: Vec<Utf8PathBuf>,
+    /// The manifests of those packages, of which some may lie outside of the tree.
+    pub(super) manifests: BTreeSet<Utf8PathBuf>,
+    /// Libraries among it that programs load when they run.
+    pub(super) libraries: Vec<Utf8PathBuf>,
+    /// What build scripts of such packages have printed, each with its package's folder.
+    pub(super) printed: Vec<(Utf8PathBuf, Utf8PathBuf)>,
     /// Whether cargo said anything at all.
     pub(super) spoke: bool,
 }
@@ -70,12 +76,15 @@ pub(super) fn read(scene: &Scene<'_>, json: &Utf8Path, members: &[Package]) -> f
     Ok(messages.findings())
 }
 
+/// Where what was found: file, line, column, category, message.
+type Spot = (Utf8PathBuf, u32, u32, String, String);
+
 /// Follows cargo's messages while it builds.
 pub(super) struct Messages {
     json: Utf8PathBuf,
     offset: u64,
-    /// By place and message, and whether it is an error.
-    found: BTreeMap<(Utf8PathBuf, u32, u32, String, String), (Failure, bool)>,
+    /// Each once, and whether it is an error.
+    found: BTreeMap<Spot, (Failure, bool)>,
     /// What was said so far, but for the errors and warnings.
     pub(super) so_far: Findings,
 }
@@ -131,7 +140,9 @@ impl Messages {
             Message::CompilerArtifact(artifact) => self.so_far.add(artifact, members),
             Message::BuildScriptExecuted(script) => {
                 if !is_of_registry(&script.package_id) {
-                    self.so_far.units.push(script.out_dir.with_file_name("output"));
+                    let member = members.iter().find(|member| member.id == script.package_id);
+                    let folder = member.and_then(|member| member.manifest_path.parent()).unwrap_or(scene.root);
+                    self.so_far.printed.push((script.out_dir.with_file_name("output"), folder.to_owned()));
                 }
                 self.so_far.scripts.push(script);
             }
@@ -152,6 +163,12 @@ impl Findings {
     fn add(&mut self, artifact: Artifact, members: &[Package]) {
         if !is_of_registry(&artifact.package_id) {
             self.units.extend(artifact.filenames.iter().cloned());
+            self.manifests.insert(artifact.manifest_path);
+            let is_loaded = |kind: &TargetKind| matches!(kind, TargetKind::CDyLib | TargetKind::DyLib);
+            if artifact.target.kind.iter().any(is_loaded) {
+                let shared = artifact.filenames.iter().filter(|path| path.extension() == Some("so"));
+                self.libraries.extend(shared.cloned());
+            }
         }
         let Some(path) = artifact.executable else { return };
         let (target, package) = (artifact.target, artifact.package_id);

@@ -12,7 +12,7 @@ use crate::base::Digest;
 use crate::domain::provenance::{Tree, clippy_settings};
 use crate::domain::record::RunId;
 use crate::ports::cargo::Workspace;
-use crate::ports::stamp::{self, Witness};
+use crate::ports::stamp::{self, Stamp, Witness};
 use crate::ports::{env, fs};
 
 /// What the artifacts in a target folder were made of.
@@ -23,6 +23,9 @@ struct Built {
     ended: Option<i64>,
     /// Relative to the workspace's root where they lie within it.
     files: BTreeMap<Utf8PathBuf, Digest>,
+    /// What was read from outside of the tree.
+    #[serde(default)]
+    outside: Vec<Witness>,
     /// Clippy's settings, of which cargo notices only those that were there before.
     clippy: Digest,
 }
@@ -43,6 +46,11 @@ pub(super) fn ensure(cache: &Cache, run: &RunId, tree: &Tree, workspace: &Worksp
                 touched = true;
             }
         }
+        for path in built.outside.iter().filter(|witness| !witness.holds()).map(Witness::path) {
+            if Stamp::through(path).is_some_and(|stamp| stamp.modified() <= ended) {
+                fs::touch(path)?;
+            }
+        }
         if built.clippy != clippy {
             for target in workspace.packages.iter().flat_map(|package| &package.targets) {
                 fs::touch(&target.src_path)?;
@@ -51,18 +59,25 @@ pub(super) fn ensure(cache: &Cache, run: &RunId, tree: &Tree, workspace: &Worksp
         }
     }
     let files = contents.into_iter().map(|(path, (digest, _))| (path, digest)).collect();
-    cache.write(Kind::Built, &key(), &Built { run: run.clone(), ended: None, files, clippy })?;
+    let built = Built { run: run.clone(), ended: None, files, outside: Vec::new(), clippy };
+    cache.write(Kind::Built, &key(), &built)?;
     Ok(touched)
 }
 
-/// The run's builds are over, unless another run has begun one since.
+/// The run's builds are over, and have read that, unless another run has begun one since.
 ///
 /// # Errors
 /// The cache can't be written.
-pub(super) fn ended(cache: &Cache, run: &RunId) -> fs::Result<()> {
+pub(super) fn ended(
+    cache: &Cache,
+    run: &RunId,
+    tree: &Tree,
+    read: impl IntoIterator<Item = Utf8PathBuf>,
+) -> fs::Result<()> {
     match cache.read::<Built>(Kind::Built, &key()) {
         Some(built) if built.run == *run => {
-            cache.write(Kind::Built, &key(), &Built { ended: Some(stamp::now()), ..built })
+            let outside = read.into_iter().filter(|path| tree.file(path).is_none()).map(Witness::content).collect();
+            cache.write(Kind::Built, &key(), &Built { ended: Some(stamp::now()), outside, ..built })
         }
         _ => Ok(()),
     }

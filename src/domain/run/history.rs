@@ -56,7 +56,8 @@ impl History {
     /// Adds such tests, or with `anew` forgets all others.
     pub(crate) fn keep_apart(output: &Output, tests: BTreeMap<String, BTreeSet<String>>, anew: bool) -> fs::Result<()> {
         let mut history = History::load(output);
-        if tests.is_empty() && !(anew && !history.apart.is_empty()) {
+        let forgets = anew && !history.apart.is_empty();
+        if tests.is_empty() && !forgets {
             return Ok(());
         }
         if anew {

@@ -222,6 +222,7 @@ impl Question {
         }
         let mut surroundings = Surroundings::look(&self.place.root, &grounds.members, grounds.sysroot.as_deref());
         surroundings.add(grounds.outside);
+        grounds.members.iter().for_each(|package| surroundings.add_targets(package));
         surroundings.leave_to(&after);
         if let Some(touched) = surroundings.touched_since(self.put).find(|path| lock.as_deref() != Some(*path)) {
             return Err(Unsettled::Touched(self.named(touched)));

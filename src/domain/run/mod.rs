@@ -24,6 +24,7 @@ mod nextest_files;
 mod output;
 mod place;
 mod runner_config;
+mod rustdoc_report;
 mod selecting;
 pub(crate) mod shim;
 mod source_index;
@@ -143,7 +144,7 @@ pub(crate) fn carry_out(
         }
     }
     if let Some(question) = run.question {
-        freshness::ended(&question.cache(), &run.dir.id)?;
+        freshness::ended(&question.cache(), &run.dir.id, question.tree(), run.footing.outside())?;
         Place::keep(run.workspace)?;
         question.cache().prune()?;
     }

@@ -99,7 +99,7 @@ pub(super) fn build(run: &Context<'_>, step: &PlannedStep, verb: &[&str]) -> Res
         None => Findings::default(),
     };
     fs::remove_file(&json)?;
-    run.footing.add(dep_info::inputs(run.workspace, &findings.units));
+    run.footing.add(dep_info::inputs(run.workspace, &findings));
     Ok((report.ended, findings))
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::domain::record::Tool;
 use crate::ports::{env, process};
@@ -10,11 +10,18 @@ use crate::ports::{env, process};
 /// The tools of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Toolchain {
+    /// Where they are asked: the folder that a toolchain file may stand in.
+    dir: Utf8PathBuf,
     rustc: OnceLock<String>,
     nextest: OnceLock<Option<String>>,
 }
 
 impl Toolchain {
+    /// Those that a workspace gets.
+    pub(crate) fn of(root: &Utf8Path) -> Toolchain {
+        Toolchain { dir: root.to_owned(), ..Toolchain::default() }
+    }
+
     /// Asks now what steps will want to know later; meant for a thread of its own.
     pub(crate) fn warm_up(&self, with_nextest: bool) {
         self.rustc();
@@ -27,7 +34,7 @@ impl Toolchain {
     fn rustc(&self) -> &str {
         self.rustc.get_or_init(|| {
             let rustc = env::var("RUSTC").unwrap_or_else(|| "rustc".to_owned());
-            process::capture(&[rustc, "-vV".to_owned(), "--print=sysroot".to_owned()])
+            process::capture_in(&self.dir, &[rustc, "-vV".to_owned(), "--print=sysroot".to_owned()])
                 .map(|output| output.stdout)
                 .unwrap_or_default()
         })
@@ -46,7 +53,8 @@ impl Toolchain {
     /// The version of cargo-nextest, where it is installed.
     pub(crate) fn nextest(&self) -> Option<&str> {
         let ask = || {
-            let output = process::capture(&[env::cargo(), "nextest".to_owned(), "--version".to_owned()]).ok()?;
+            let output =
+                process::capture_in(&self.dir, &[env::cargo(), "nextest".to_owned(), "--version".to_owned()]).ok()?;
             let first = output.stdout.lines().next()?.trim().to_owned();
             output.success.then(|| first.split(' ').nth(1).unwrap_or_default().to_owned())
         };

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::PackageId;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,9 @@ pub(in crate::domain::run) struct Green {
     pub(super) passed: Vec<(String, u64)>,
     pub(super) ignored: Vec<String>,
 }
+
+/// So many bytes of what a build script has generated are read.
+const MOST_GENERATED: u64 = 64 << 20;
 
 /// So many states of the data are kept for the same bytes.
 const STATES: usize = 4;
@@ -78,25 +81,29 @@ impl<'a> Greens<'a> {
         }
     }
 
-    /// Where a binary stands in the cache. Reads its bytes, and those of the programs that its tests may start.
+    /// Where a binary stands in the cache. Reads its bytes, those of the programs and libraries that its tests may use, and what its
+    /// build script has generated; a binary for which there is too much of that has no place.
     pub(super) fn slot(
         &self,
         test: &TestExecutable,
         launch: &Launch,
         chain: &[String],
         programs: &[Utf8PathBuf],
-    ) -> Slot {
+    ) -> Option<Slot> {
         let stamp = Stamp::of(&test.path);
         let files = [test.path.as_path()].into_iter().chain(programs.iter().map(Utf8PathBuf::as_path));
         let mut fields: Vec<String> = Vec::new();
         for file in files {
             fields.extend([file.to_string(), fs::digest(file).unwrap_or_default()]);
         }
+        if let Some(dir) = launch.env.get("OUT_DIR") {
+            fields.push(fs::folder_digest(dir.as_str().into(), MOST_GENERATED)?);
+        }
         fields.extend(launch.env.iter().flat_map(|(name, value)| [name.clone(), value.clone()]));
         fields.extend([launch.dir.to_string(), test.id.clone(), chain.join("\0")]);
         let fields = fields.iter().map(String::as_bytes).chain([self.ground.as_bytes()]);
         let key = Digest::of_fields(fields);
-        Slot { key, data: self.data(&test.package), path: test.path.clone(), stamp }
+        Some(Slot { key, data: self.data(&test.package), path: test.path.clone(), stamp })
     }
 
     /// What is known of it.
@@ -131,8 +138,8 @@ impl<'a> Greens<'a> {
         Green { data, opened: opened.map(digests), tree, passed, ignored }
     }
 
-    /// What counts in a package's folder and in those of the packages in this tree that it depends on: the names of all files,
-    /// and the content of all but Rust sources.
+    /// What counts in a package's folder and in those of the packages in this tree that it depends on: the names of all files and
+    /// folders, and the content of all but Rust sources.
     fn data(&self, package: &PackageId) -> Digest {
         let folders = self.workspace.folders_below(package);
         let mut fields: Vec<&[u8]> = Vec::new();
@@ -143,6 +150,8 @@ impl<'a> Greens<'a> {
                 fields.push(if path.extension() == Some("rs") { b"" } else { digest.as_bytes() });
             }
         }
+        let is_within = |path: &&Utf8Path| folders.iter().any(|folder| self.tree.top().join(path).starts_with(folder));
+        fields.extend(self.tree.folder_names().filter(is_within).map(|path| path.as_str().as_bytes()));
         let named = self.tree.named().flat_map(|(path, digest)| [path.as_str().as_bytes(), digest.as_bytes()]);
         Digest::of_fields(fields.into_iter().chain(named))
     }

@@ -1,41 +1,31 @@
 //! How `fast` runs unit tests: each binary as soon as cargo has built it, all of its tests in one process, and not at all where
 //! nothing has changed that could change their verdict. What isn't green so is left to whoever isolates tests.
 
+mod engine;
 mod green;
 mod launch;
+mod means;
 mod queue;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Sender};
-use std::thread::Scope;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 pub(super) use green::{Green, Slot, keep};
+pub(super) use means::Means;
 
-use super::context::{Call, Context, RunError};
-use super::diagnostics::{Findings, Messages};
-use super::judge::{Evidence, Judgement};
+use super::context::RunError;
+use super::diagnostics::Findings;
+use super::judge::Evidence;
 use super::selecting::Choice;
-use super::shim::{self, Caller, OneProcess};
-use super::test_event::{Tail, TestEvent};
 use super::tests_step::TestJob;
-use super::{affected, dep_info, nextest_files, runner_config, unharnessed};
+use super::{nextest_files, runner_config, unharnessed};
 use crate::domain::contract;
 use crate::domain::ladder::Kind;
-use crate::domain::record::{Mode, TestName, TestOutcome};
-use crate::ports::process::Wish;
-use crate::ports::reads::{Mark, Reads};
-use crate::ports::supervisor::{Ended, Report};
-use crate::ports::{clock, env, fs};
-use green::{Greens, Lookup};
-use launch::Launch;
-use queue::{Queue, Waiting};
-
-/// How often the messages of the build and the events of the tests are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+use crate::domain::record::Mode;
+use crate::ports::supervisor::Ended;
+use engine::Engine;
 
 /// Whether a suite is run so: by the contract, the mode, and what only nextest can do.
 pub(super) fn applies(job: &TestJob<'_>) -> bool {
@@ -54,8 +44,6 @@ pub(super) struct Go {
     pub(super) findings: Findings,
     /// How the build ended; where it failed nothing else counts.
     pub(super) built: Ended,
-    /// Binaries without a harness, and such as can't list their tests: they are for whoever isolates tests, as a whole.
-    pub(super) whole: BTreeSet<String>,
     pub(super) over_budget: bool,
     /// Since the first test started.
     pub(super) elapsed: Duration,
@@ -74,76 +62,6 @@ pub(super) struct Binary {
     opened: Option<BTreeSet<Utf8PathBuf>>,
 }
 
-/// What a go needs beside the suite.
-pub(super) struct Means<'a> {
-    greens: Option<Greens<'a>>,
-    reads: Option<Reads>,
-}
-
-impl<'a> Means<'a> {
-    /// Where not every folder of the tree can be watched, the whole tree counts as read.
-    pub(super) fn new(run: &Context<'a>) -> Means<'a> {
-        let greens = run.question.map(|question| Greens::new(run, question));
-        let reads = run.question.and_then(|question| Reads::watch(question.tree().folders()).ok());
-        Means { greens, reads }
-    }
-
-    /// From now on.
-    pub(super) fn mark(&self) -> Option<Mark> {
-        self.reads.as_ref().map(Reads::mark)
-    }
-
-    fn since(&self, mark: Option<Mark>) -> Option<BTreeSet<Utf8PathBuf>> {
-        self.reads.as_ref().zip(mark).and_then(|(reads, mark)| reads.since(mark))
-    }
-
-    /// The binaries that may be taken over by the next run: all of their tests have passed, wherever they ran. `isolated` are those of
-    /// which some ran elsewhere, since that mark.
-    pub(super) fn greens(
-        &self,
-        binaries: Vec<Binary>,
-        judgement: &Judgement,
-        evidence: &Evidence,
-        (isolated, since): (&BTreeSet<String>, Option<Mark>),
-    ) -> Vec<(Slot, Green)> {
-        let Some(greens) = self.greens.as_ref().filter(|_| judgement.step_faults.is_empty()) else { return Vec::new() };
-        let elsewhere = self.since(since);
-        let mut tests: BTreeMap<&str, Vec<&(TestName, TestOutcome, u64)>> = BTreeMap::new();
-        for outcome in &judgement.outcomes {
-            tests.entry(&outcome.0.binary).or_default().push(outcome);
-        }
-        let bad: BTreeSet<&str> = judgement.faults.iter().map(|(test, _)| test.binary.as_str()).collect();
-        let unrun: BTreeSet<&str> =
-            judgement.unrun.iter().chain(evidence.left_out()).map(|test| test.binary.as_str()).collect();
-        let is_green = |binary: &Binary| {
-            let id = binary.id.as_str();
-            !bad.contains(id) && !unrun.contains(id) && tests.contains_key(id)
-        };
-        let named = |id: &str, wanted: TestOutcome| {
-            let of = tests[id].iter().filter(move |(_, outcome, _)| *outcome == wanted);
-            of.map(|(test, _, ms)| (test.name.clone(), *ms)).collect::<Vec<_>>()
-        };
-        binaries
-            .into_iter()
-            .filter(is_green)
-            .filter_map(|binary| {
-                let id = binary.id.as_str();
-                let (passed, ignored) = (named(id, TestOutcome::Passed), named(id, TestOutcome::Ignored));
-                let opened = match isolated.contains(id) {
-                    true => {
-                        binary.opened.zip(elsewhere.clone()).map(|(own, other)| own.into_iter().chain(other).collect())
-                    }
-                    false => binary.opened,
-                };
-                let slot = binary.slot?;
-                let ignored = ignored.into_iter().map(|(name, _)| name).collect();
-                let green = greens.green(&slot, opened, passed, ignored);
-                Some((slot, green))
-            })
-            .collect()
-    }
-}
-
 /// Builds the binaries and runs them as they come. `apart` are tests, by binary, that need a process of their own.
 ///
 /// # Errors
@@ -156,305 +74,5 @@ pub(super) fn go(
 ) -> Result<Go, RunError> {
     let chain = runner_config::read(job.run)?.chain;
     let unharnessed = unharnessed::binaries(&job.run.workspace.packages);
-    Engine { job, choice, means, apart, chain, unharnessed, stop: AtomicBool::new(false) }.drive()
-}
-
-/// What all threads of a go have at hand.
-struct Engine<'a> {
-    job: &'a TestJob<'a>,
-    choice: &'a Choice,
-    means: &'a Means<'a>,
-    apart: &'a BTreeMap<String, BTreeSet<String>>,
-    chain: Vec<String>,
-    unharnessed: BTreeSet<String>,
-    stop: AtomicBool,
-}
-
-/// What the threads tell.
-enum Told {
-    Built(Result<Report, RunError>),
-    /// What tests have done, and how many lines of it nobody but the tests can have written.
-    Events(Vec<TestEvent>, u64),
-    /// It must wait until nothing else opens files.
-    Held(Waiting),
-    Ended(Result<Binary, RunError>),
-}
-
-/// A binary on its way, with what cargo has said that matters to it.
-struct Started {
-    waiting: Waiting,
-    launch: Launch,
-    programs: Vec<Utf8PathBuf>,
-    number: usize,
-    /// Whether the build goes on beside it.
-    building: bool,
-}
-
-/// How far a go has come; the main thread's own.
-struct State {
-    queue: Queue,
-    /// How many of the executables that cargo has named are in the queue or past it.
-    seen: usize,
-    running: usize,
-    number: usize,
-    built: Option<Ended>,
-    first_test: Option<Instant>,
-    go: Go,
-}
-
-impl Engine<'_> {
-    fn drive(&self) -> Result<Go, RunError> {
-        let (run, step) = (self.job.run, self.job.step);
-        let json = run.beside(step, "json");
-        let log = run.log(step);
-        let scene = run.scene(step, &run.dir.path, &log);
-        let mut messages = Messages::new(json.clone());
-        let mut state = State::new();
-        let failed = self.failed_last_time();
-        let affected: BTreeSet<String> = affected::affected(run.workspace).into_iter().map(|(id, _)| id).collect();
-        std::thread::scope(|scope| {
-            let (sender, receiver) = mpsc::channel();
-            let teller = sender.clone();
-            let target = json.clone();
-            scope.spawn(move || drop(teller.send(Told::Built(self.build(&target)))));
-            while !state.is_done() {
-                let told = receiver.recv_timeout(LOOK_EVERY);
-                for told in told.into_iter().chain(receiver.try_iter()) {
-                    state.take(told).inspect_err(|_| self.stop.store(true, Ordering::Relaxed))?;
-                }
-                messages.follow(&scene, &run.workspace.packages)?;
-                self.queue_up(&mut state, &messages.so_far, &failed, &affected);
-                self.start(scope, &sender, &mut state, &messages.so_far)?;
-                self.look(&mut state);
-            }
-            Ok::<(), RunError>(())
-        })?;
-        fs::remove_file(&json)?;
-        let findings = messages.findings();
-        run.footing.add(dep_info::inputs(run.workspace, &findings.units));
-        let elapsed = state.first_test.map_or(Duration::ZERO, |since| since.elapsed());
-        let built = state.built.unwrap_or(Ended::Stopped);
-        Ok(Go { findings, built, elapsed, ..state.go })
-    }
-
-    fn build(&self, json: &Utf8Path) -> Result<Report, RunError> {
-        let mut argv = self.job.run.cargo(&["test", "--no-run"]);
-        argv.push("--message-format=json".to_owned());
-        let call = Call { argv, stdout: Some(json.to_owned()), ..Call::default() };
-        self.job.run.call(self.job.step, &call, &mut || self.wish())
-    }
-
-    fn wish(&self) -> Wish {
-        if self.stop.load(Ordering::Relaxed) { Wish::Stop } else { Wish::GoOn }
-    }
-
-    /// By binary: the tests that are open failures.
-    fn failed_last_time(&self) -> BTreeMap<String, BTreeSet<String>> {
-        let mut failed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let open = self.job.run.output.failures().unwrap_or_default();
-        for test in open.into_iter().filter_map(|record| record.failure.test) {
-            failed.entry(test.binary).or_default().insert(test.name);
-        }
-        failed
-    }
-
-    /// Queues what cargo has built since the last look.
-    fn queue_up(
-        &self,
-        state: &mut State,
-        built: &Findings,
-        failed: &BTreeMap<String, BTreeSet<String>>,
-        affected: &BTreeSet<String>,
-    ) {
-        let fresh = built.tests.get(state.seen..).unwrap_or_default();
-        state.seen = built.tests.len();
-        for test in fresh {
-            if self.unharnessed.contains(&test.id) && self.job.by_nextest {
-                state.go.whole.insert(test.id.clone());
-            }
-            // Examples are built in no order that tests could rely on.
-            let has_examples = |package: &&cargo_metadata::Package| {
-                package.id == test.package && package.targets.iter().any(cargo_metadata::Target::is_example)
-            };
-            let held = test.is_integration && self.job.run.workspace.packages.iter().any(|p| has_examples(&p));
-            state.queue.push(Waiting {
-                failed: failed.get(&test.id).cloned().unwrap_or_default(),
-                affected: affected.contains(&test.id),
-                held,
-                test: test.clone(),
-            });
-        }
-    }
-
-    /// Starts what there is room for: one beside a build, which needs the processors itself.
-    fn start<'s>(
-        &'s self,
-        scope: &'s Scope<'s, '_>,
-        sender: &Sender<Told>,
-        state: &mut State,
-        built: &Findings,
-    ) -> Result<(), RunError> {
-        let building = state.built.is_none();
-        let room = if building { 1 } else { env::parallelism() };
-        while state.running < room && self.wish() == Wish::GoOn {
-            let Some(waiting) = state.queue.next(!building) else { return Ok(()) };
-            let launch = Launch::of(self.job.run, &waiting.test, built, &self.job.variables())?;
-            let own = built.programs.iter().filter(|program| program.package == waiting.test.package);
-            let programs = own.filter(|_| waiting.test.is_integration).map(|program| program.path.clone()).collect();
-            (state.running, state.number) = (state.running + 1, state.number + 1);
-            let started = Started { waiting, launch, programs, number: state.number, building };
-            let sender = sender.clone();
-            scope.spawn(move || {
-                let told = self.attend(started, &sender);
-                let _ = sender.send(told);
-            });
-        }
-        Ok(())
-    }
-
-    /// Looks a binary up, and runs it where it isn't known.
-    fn attend(&self, started: Started, sender: &Sender<Told>) -> Told {
-        let Started { waiting, launch, programs, .. } = &started;
-        let id = waiting.test.id.clone();
-        let unharnessed = self.unharnessed.contains(&id);
-        let mut slot = None;
-        if let Some(greens) = &self.means.greens {
-            let found = greens.slot(&waiting.test, launch, &self.chain, programs);
-            match greens.look_up(&found) {
-                Lookup::Green(green) => {
-                    let _ = sender.send(Told::Events(recalled(&id, green), 0));
-                    return Told::Ended(Ok(Binary { id, slot: None, reused: true, opened: None }));
-                }
-                // What the compiler opens meanwhile would be taken for read by this binary, again and again.
-                Lookup::OtherData if started.building => return Told::Held(Waiting { held: true, ..started.waiting }),
-                Lookup::OtherData | Lookup::Unknown => slot = Some(found),
-            }
-        }
-        if unharnessed && self.job.by_nextest {
-            return Told::Ended(Ok(Binary { id, slot, reused: false, opened: Some(BTreeSet::new()) }));
-        }
-        let mark = self.means.mark();
-        let ran = self.run(&started, sender);
-        let opened = self.means.since(mark);
-        Told::Ended(ran.map(|()| Binary { id, slot, reused: false, opened }))
-    }
-
-    /// Runs a binary's tests in one process, telling what happens.
-    fn run(&self, started: &Started, sender: &Sender<Told>) -> Result<(), RunError> {
-        let Started { waiting, launch, number, .. } = started;
-        let id = &waiting.test.id;
-        let file = |name: &str| self.job.files.logs.join(format!(".{name}-{number}.json"));
-        let (events, path) = (file("events"), file("order"));
-        let caller = match self.unharnessed.contains(id) {
-            true => Caller::CargoTest,
-            false => Caller::OneProcess(OneProcess {
-                first: waiting.failed.clone(),
-                apart: self.apart.get(id).cloned().unwrap_or_default(),
-                again: !self.job.by_nextest,
-            }),
-        };
-        let selection = &self.choice.selection;
-        let mut order = self.job.order(caller, events.clone(), selection, self.chain.clone())?;
-        order.binaries = BTreeMap::from([(waiting.test.path.to_string(), id.clone())]);
-        let text = serde_json::to_string(&order).unwrap_or_default();
-        fs::replace(&path, text.as_bytes())?;
-        let argv = [&env::own_program(), shim::VERB, path.as_str(), &shim::seal(&text), waiting.test.path.as_str()];
-        let call = Call {
-            argv: argv.map(str::to_owned).to_vec(),
-            dir: Some(launch.dir.clone()),
-            env: launch.variables(),
-            ..Call::default()
-        };
-        let mut tail = Tail::new(events.clone());
-        self.job.run.call(self.job.step, &call, &mut || {
-            let _ = sender.send(Told::Events(tail.read().unwrap_or_default(), 0));
-            self.wish()
-        })?;
-        let rest = tail.read()?;
-        let _ = sender.send(Told::Events(rest, tail.foreign));
-        fs::remove_file(&events)?;
-        fs::remove_file(&path)?;
-        Ok(())
-    }
-
-    /// Tells how far it has come, and ends what takes too long or has failed.
-    fn look(&self, state: &mut State) {
-        let run = self.job.run;
-        let evidence = &state.go.evidence;
-        let progress = evidence.progress(run.contract.run.leaks);
-        run.tell_tests(self.job.step, progress, evidence.expected());
-        if let Some(reads) = &self.means.reads {
-            reads.drain();
-        }
-        // While the build goes on it is the build that takes the time.
-        if state.built.is_some() && evidence.expected() > 0 {
-            state.first_test.get_or_insert_with(clock::now);
-        }
-        let limit = self.choice.stop_after.zip(state.first_test);
-        if limit.is_some_and(|(limit, since)| since.elapsed() >= limit) {
-            state.go.over_budget = true;
-        }
-        let build_failed = state.built.as_ref().is_some_and(|built| *built != Ended::Exited(0));
-        let failed_fast = run.plan.fail_fast && progress.1 > 0;
-        if state.go.over_budget || build_failed || failed_fast {
-            self.stop.store(true, Ordering::Relaxed);
-        }
-        if self.wish() == Wish::Stop || run.runner.interrupted().is_some() {
-            state.queue = Queue::default();
-        }
-    }
-}
-
-impl State {
-    fn new() -> State {
-        let go = Go {
-            evidence: Evidence::default(),
-            findings: Findings::default(),
-            built: Ended::Stopped,
-            whole: BTreeSet::new(),
-            over_budget: false,
-            elapsed: Duration::ZERO,
-            binaries: Vec::new(),
-        };
-        State { queue: Queue::default(), seen: 0, running: 0, number: 0, built: None, first_test: None, go }
-    }
-
-    fn is_done(&self) -> bool {
-        self.built.is_some() && self.queue.is_empty() && self.running == 0
-    }
-
-    fn take(&mut self, told: Told) -> Result<(), RunError> {
-        match told {
-            Told::Built(report) => self.built = Some(report?.ended),
-            Told::Events(events, foreign) => {
-                events.into_iter().for_each(|event| self.go.evidence.add(event));
-                self.go.evidence.foreign += foreign;
-            }
-            Told::Held(waiting) => {
-                self.running -= 1;
-                self.queue.push(waiting);
-            }
-            Told::Ended(binary) => {
-                self.running -= 1;
-                self.go.binaries.push(binary?);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What a binary's tests would have told.
-fn recalled(binary: &str, green: Green) -> Vec<TestEvent> {
-    let Green { passed, ignored, .. } = green;
-    let binary = binary.to_owned();
-    let names = passed.iter().map(|(name, _)| name.clone()).chain(ignored.iter().cloned()).collect();
-    let list = |taken, ignored| TestEvent::List { binary: binary.clone(), ignored, taken, left_out: Vec::new() };
-    let mut events = vec![list(names, false), list(ignored, true)];
-    events.extend(passed.into_iter().map(|(name, ms)| TestEvent::Passed {
-        binary: binary.clone(),
-        names: vec![name],
-        ms,
-        log: Utf8PathBuf::new(),
-    }));
-    events
+    Engine::new(job, choice, means, apart, chain, unharnessed).drive()
 }
