@@ -10,6 +10,7 @@
 
 mod cache;
 mod edits;
+mod engine;
 mod fixtures;
 mod interrupt;
 mod ladder;

@@ -95,7 +95,8 @@ impl Surroundings {
         settings.sort();
         settings.dedup();
         let mut witnesses: Vec<Witness> = settings.into_iter().map(Witness::content).collect();
-        witnesses.extend(programs().into_values().chain(programs_of_cargo()).map(Witness::status));
+        let programs = programs().into_values().chain(programs_of_cargo()).chain(compilers_of_rustup());
+        witnesses.extend(programs.map(Witness::status));
         witnesses.extend(sysroot.iter().flat_map(|sysroot| toolchain(sysroot)).map(Witness::status));
         Surroundings(witnesses)
     }
@@ -119,6 +120,11 @@ impl Surroundings {
     pub(crate) fn digest(&self) -> Digest {
         let fields: Vec<[String; 2]> = self.0.iter().map(Witness::fields).collect();
         Digest::of_fields(fields.iter().flatten().map(String::as_bytes))
+    }
+
+    /// Drops one file.
+    pub(crate) fn leave_out(&mut self, path: &Utf8Path) {
+        self.0.retain(|witness| witness.path() != path);
     }
 
     /// Drops the files that a tree has: they are in its digest.
@@ -159,6 +165,15 @@ fn programs_of_cargo() -> Vec<Utf8PathBuf> {
     let home = env::var("CARGO_HOME").map(Utf8PathBuf::from);
     let home = home.or_else(|| env::var("HOME").map(|home| Utf8PathBuf::from(home).join(".cargo")));
     home.iter().flat_map(|home| PROGRAMS.map(|name| home.join("bin").join(name))).collect()
+}
+
+/// The compiler of each of rustup's toolchains, some of which may be links.
+fn compilers_of_rustup() -> Vec<Utf8PathBuf> {
+    let home = env::var("RUSTUP_HOME").map(Utf8PathBuf::from);
+    let home = home.or_else(|| env::var("HOME").map(|home| Utf8PathBuf::from(home).join(".rustup")));
+    let Some(toolchains) = home.map(|home| home.join("toolchains")) else { return Vec::new() };
+    let names = fs::names(&toolchains).unwrap_or_default();
+    names.into_iter().map(|name| toolchains.join(name).join("bin/rustc")).collect()
 }
 
 /// Of what is asked, by whom, with which environment, by which harness, on which machine.

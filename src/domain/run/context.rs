@@ -169,6 +169,8 @@ impl<'a> Context<'a> {
         let sysroot = self.toolchain.sysroot();
         let mut surroundings = Surroundings::look(&self.workspace.root, &folders, sysroot.as_deref());
         surroundings.leave_to(question.tree());
+        // Which versions were built is in what was built.
+        surroundings.leave_out(&self.workspace.root.join("Cargo.lock"));
         Digest::of_fields([question.ground().as_bytes(), surroundings.digest().as_bytes()])
     }
 

@@ -143,9 +143,11 @@ impl<'a> Greens<'a> {
     fn data(&self, package: &PackageId) -> Digest {
         let folders = self.workspace.folders_below(package);
         let mut fields: Vec<&[u8]> = Vec::new();
+        // What is built by the lock file is in the bytes, and cargo may have written it only after the tree was looked at.
+        let lock = self.workspace.root.join("Cargo.lock");
         for (path, digest) in self.tree.files() {
             let absolute = self.tree.top().join(path);
-            if folders.iter().any(|folder| absolute.starts_with(folder)) {
+            if absolute != lock && folders.iter().any(|folder| absolute.starts_with(folder)) {
                 fields.push(path.as_str().as_bytes());
                 fields.push(if path.extension() == Some("rs") { b"" } else { digest.as_bytes() });
             }
