@@ -2,7 +2,7 @@
 //! written with its old time restored, and where two work trees share a target folder; so whatever differs from what was last
 //! built here and seems older than that build is given the present time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ struct Built {
 pub(super) fn ensure(cache: &Cache, run: &RunId, tree: &Tree, workspace: &Workspace) -> fs::Result<bool> {
     let contents = tree.contents();
     let clippy = clippy(workspace);
-    let mut touched = false;
+    let (mut touched, mut outside) = (false, Vec::new());
     if let Some(built) = cache.read::<Built>(Kind::Built, &key()) {
         let ended = built.ended.unwrap_or(i64::MAX);
         for (path, (digest, modified)) in &contents {
@@ -51,6 +51,7 @@ pub(super) fn ensure(cache: &Cache, run: &RunId, tree: &Tree, workspace: &Worksp
                 fs::touch(path)?;
             }
         }
+        outside = built.outside.iter().map(|witness| Witness::content(witness.path().to_owned())).collect();
         if built.clippy != clippy {
             for target in workspace.packages.iter().flat_map(|package| &package.targets) {
                 fs::touch(&target.src_path)?;
@@ -59,7 +60,7 @@ pub(super) fn ensure(cache: &Cache, run: &RunId, tree: &Tree, workspace: &Worksp
         }
     }
     let files = contents.into_iter().map(|(path, (digest, _))| (path, digest)).collect();
-    let built = Built { run: run.clone(), ended: None, files, outside: Vec::new(), clippy };
+    let built = Built { run: run.clone(), ended: None, files, outside, clippy };
     cache.write(Kind::Built, &key(), &built)?;
     Ok(touched)
 }
@@ -76,7 +77,10 @@ pub(super) fn ended(
 ) -> fs::Result<()> {
     match cache.read::<Built>(Kind::Built, &key()) {
         Some(built) if built.run == *run => {
-            let outside = read.into_iter().filter(|path| tree.file(path).is_none()).map(Witness::content).collect();
+            // A run that ended early has read less than there is.
+            let known: BTreeSet<Utf8PathBuf> = built.outside.iter().map(|witness| witness.path().to_owned()).collect();
+            let read = read.into_iter().filter(|path| tree.file(path).is_none() && !known.contains(path));
+            let outside = built.outside.into_iter().chain(read.map(Witness::content)).collect();
             cache.write(Kind::Built, &key(), &Built { ended: Some(stamp::now()), outside, ..built })
         }
         _ => Ok(()),
