@@ -11,7 +11,7 @@ use super::classify::Scene;
 use super::context::{Call, Context, Done, RunError, counted};
 use super::diagnostics::cargo_error;
 use super::known::Question;
-use super::known_examples::{Examples, Need, Whole};
+use super::known_examples::{Examples, Need};
 use super::runner_config;
 use super::rustdoc_report::{self, Rustdoc};
 use super::shim::{Caller, Order};
@@ -37,7 +37,7 @@ pub(super) fn run(run: &Context<'_>, step: &PlannedStep) -> Result<Done, RunErro
         Some(question) => run_needed(run, step, question, &packages),
         None => {
             let called = call(run, step, packages.iter().map(|package| &package.id), &[], None)?;
-            Ok(Done { detail: detail(&called.done, 0, None), ..called.done })
+            Ok(Done { detail: detail(&called, 0, None), ..called })
         }
     }
 }
@@ -55,7 +55,7 @@ fn run_needed(
     for examples in packages.iter().map(|package| Examples::of(run, question, &ground, package)) {
         match examples.need() {
             Need::All => all.push(examples),
-            Need::Nothing => kept = kept + examples.whole().map(|whole| whole.counts).unwrap_or_default(),
+            Need::Nothing => kept = kept + examples.whole().unwrap_or_default(),
             Need::Of(files) => {
                 // An example is named by its file and what it documents.
                 filters.extend(files.iter().map(|file| format!("{file} - ")));
@@ -64,23 +64,23 @@ fn run_needed(
         }
     }
     let cached = all.is_empty() && some.is_empty() && kept.ran() > 0;
-    let known = |examples: &Examples| examples.whole().map_or(0, |whole| whole.counts.ran());
+    let known = |examples: &Examples| examples.whole().map_or(0, Counts::ran);
     let of_files = (!some.is_empty()).then(|| some.iter().map(known).sum::<u64>());
     let mut done = Done { cached, counts: Some(Counts::default()), ..Done::default() };
     if !all.is_empty() {
         let called = call(run, step, all.iter().map(|examples| &examples.package), &[], run.plan.budget)?;
-        for examples in all.into_iter().filter(|_| called.done.is_good()) {
-            let whole = called.whole(run, &examples);
-            run.footing.add_examples(examples, Some(whole));
+        for examples in all.into_iter().filter(|_| called.is_good()) {
+            let counts = counts_of(&called, run, &examples);
+            run.footing.add_examples(examples, Some(counts));
         }
-        done = called.done;
+        done = called;
     }
     if !filters.is_empty() && done.is_good() {
         let filters: Vec<String> = filters.into_iter().collect();
         let called = call(run, step, some.iter().map(|examples| &examples.package), &filters, None)?;
-        let good = called.done.is_good();
+        let good = called.is_good();
         some.drain(..).filter(|_| good).for_each(|examples| run.footing.add_examples(examples, None));
-        done = done.and(called.done);
+        done = done.and(called);
     }
     done.detail = detail(&done, kept.ran(), of_files);
     done.counts = done.counts.map(|counts| counts + kept);
@@ -109,7 +109,7 @@ impl Done {
     }
 }
 
-/// `12 examples`, `5 examples, 7 cached`, `2 of 470 examples, those of changed files`.
+/// `12 examples`, `5 examples, 7 cached`, `2 of 470 examples, those of changed documentation`.
 fn detail(done: &Done, kept: u64, of_files: Option<u64>) -> String {
     let counts = done.counts.unwrap_or_default();
     let ran = counted(counts.ran() as usize, "example");
@@ -118,7 +118,7 @@ fn detail(done: &Done, kept: u64, of_files: Option<u64>) -> String {
         (0, 0, None) if !done.is_good() => String::new(),
         (0, 0, None) => "no examples".to_owned(),
         (0, ran, Some(all)) if ran < all + kept => {
-            format!("{ran} of {} examples, those of changed files", all.max(ran) + kept)
+            format!("{ran} of {} examples, those of changed documentation", all.max(ran) + kept)
         }
         (0, _, None) if kept > 0 => format!("{ran}, {kept} cached"),
         (0, ..) => ran,
@@ -126,32 +126,22 @@ fn detail(done: &Done, kept: u64, of_files: Option<u64>) -> String {
     }
 }
 
-/// What one call of cargo brought.
-struct Called {
-    done: Done,
-    ms: u64,
-}
-
-impl Called {
-    /// What a package's part of it came to, by the files that its examples are named by.
-    fn whole(&self, run: &Context<'_>, examples: &Examples) -> Whole {
-        let mut counts = Counts::default();
-        for test in &self.done.tests {
-            let file = Item::of(&test.test.name).file;
-            let within =
-                |base: &Utf8Path| base.join(&file).starts_with(&examples.folder) && fs::is_present(&base.join(&file));
-            if within(&run.workspace.root) || within(&examples.folder) {
-                match test.outcome {
-                    TestOutcome::Passed => counts.passed += 1,
-                    TestOutcome::Failed => counts.failed += 1,
-                    TestOutcome::Ignored => counts.skipped += 1,
-                }
+/// What a package's part of it came to, by the files that its examples are named by.
+fn counts_of(done: &Done, run: &Context<'_>, examples: &Examples) -> Counts {
+    let mut counts = Counts::default();
+    for test in &done.tests {
+        let file = Item::of(&test.test.name).file;
+        let within =
+            |base: &Utf8Path| base.join(&file).starts_with(&examples.folder) && fs::is_present(&base.join(&file));
+        if within(&run.workspace.root) || within(&examples.folder) {
+            match test.outcome {
+                TestOutcome::Passed => counts.passed += 1,
+                TestOutcome::Failed => counts.failed += 1,
+                TestOutcome::Ignored => counts.skipped += 1,
             }
         }
-        let all = self.done.counts.unwrap_or_default().ran();
-        let ms = (self.ms * counts.ran()).checked_div(all).unwrap_or(0);
-        Whole { counts, ms }
     }
+    counts
 }
 
 /// Runs the examples of some packages, those whose names contain one of the filters, if there are filters. Past the budget they are
@@ -162,7 +152,7 @@ fn call<'a>(
     packages: impl Iterator<Item = &'a PackageId>,
     filters: &[String],
     budget: Option<TimeLimit>,
-) -> Result<Called, RunError> {
+) -> Result<Done, RunError> {
     let order = write_order(run, step)?;
     let mut argv = run.cargo(&["test", "--doc", "--no-fail-fast"]);
     argv.retain(|word| word != "--workspace");
@@ -181,14 +171,13 @@ fn call<'a>(
         over_budget |= budget.is_some_and(|budget| started.elapsed() > budget.duration());
         if over_budget { Wish::Stop } else { Wish::GoOn }
     })?;
-    let ms = started.elapsed().as_millis() as u64;
     let log = run.log(step);
     let rustdoc = rustdoc_report::read(&stdout)?;
     fs::append_file(&stdout, &log)?;
     fs::remove_file(&stdout)?;
     let over_budget = over_budget && report.ended == Ended::Stopped && run.runner.interrupted().is_none();
     if let Some(done) = run.cut_short(step, &report.ended).filter(|_| !over_budget) {
-        return Ok(Called { done, ms });
+        return Ok(done);
     }
     let scene = run.scene(step, &run.dir.path, &log);
     let mut done = judge(&scene, run, rustdoc, (!over_budget).then_some(&report.ended));
@@ -198,7 +187,7 @@ fn call<'a>(
             "the documentation examples were stopped at the budget of {budget} after {ran}; full runs all"
         ));
     }
-    Ok(Called { done, ms })
+    Ok(done)
 }
 
 fn write_order(run: &Context<'_>, step: &PlannedStep) -> Result<Utf8PathBuf, RunError> {

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use camino::Utf8PathBuf;
 
 use super::fast::{Green, Slot};
-use super::known_examples::{Examples, Whole};
+use super::known_examples::Examples;
+use crate::domain::record::Counts;
 
 /// Filled in by the steps.
 #[derive(Debug, Default)]
@@ -15,7 +16,7 @@ pub(crate) struct Footing {
     outside: Mutex<BTreeSet<Utf8PathBuf>>,
     rests_on_base: AtomicBool,
     greens: Mutex<Vec<(Slot, Green)>>,
-    examples: Mutex<Vec<(Examples, Option<Whole>)>>,
+    examples: Mutex<Vec<(Examples, Option<Counts>)>>,
 }
 
 impl Footing {
@@ -44,14 +45,14 @@ impl Footing {
     }
 
     /// These packages' examples are good; all of them ran where it is said what that came to.
-    pub(super) fn add_examples(&self, examples: Examples, ran: Option<Whole>) {
+    pub(super) fn add_examples(&self, examples: Examples, ran: Option<Counts>) {
         if let Ok(mut all) = self.examples.lock() {
             all.push((examples, ran));
         }
     }
 
     /// The examples that are good.
-    pub(super) fn take_examples(&self) -> Vec<(Examples, Option<Whole>)> {
+    pub(super) fn take_examples(&self) -> Vec<(Examples, Option<Counts>)> {
         self.examples.lock().map(|mut examples| std::mem::take(&mut *examples)).unwrap_or_default()
     }
 
