@@ -121,7 +121,7 @@ fn impossible_values_are_refused_at_their_place() {
         ),
         (
             "[run]\ninputs = [\"a/***\"]",
-            "Harness.toml:2:11: `run.inputs[0]`: `a/***` is not a glob: wildcards are either regular `*` or recursive `**`",
+            "Harness.toml:2:10: `run.inputs`: `a/***` is not a glob: wildcards are either regular `*` or recursive `**`",
         ),
         (
             "[[categories]]\nname = \"A\"\npattern = \"(\"",
