@@ -82,6 +82,20 @@ fn runs_side_by_side_are_each_right() {
     }
 }
 
+#[test]
+fn the_answer_to_a_narrower_question_answers_no_wider_one() {
+    let repo = Repo::from_fixture("virtual-workspace");
+    repo.write("crates/outer/tests/red.rs", "#[test]\nfn red() {\n    panic!();\n}\n");
+    let narrow: [&[&str]; 2] = [&["fast", "-p", "inner"], &["run", "--mode", "fast", "--tier", "0"]];
+    for args in narrow {
+        for is_cached in [false, true] {
+            let facts = repo.facts(args);
+            assert_eq!((facts.code, &facts.verdict()["cached"]), (0, &is_cached.into()), "{args:?}: {facts:#?}");
+        }
+        judge(&repo, false, &format!("after {args:?}"));
+    }
+}
+
 /// Two work trees of one repository whose files cargo can't tell apart; `HARNESS_EDITS=200` tries as often.
 #[test]
 fn trees_that_share_a_target_folder_are_told_apart() {
