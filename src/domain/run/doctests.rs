@@ -58,7 +58,7 @@ fn run_needed(
             Need::Nothing => kept = kept + examples.whole().unwrap_or_default(),
             Need::Of(files) => {
                 // An example's name begins with its file; rustdoc splits what it is given at blanks.
-                filters.extend(files.iter().map(|file| file.as_str().replace(' ', "?")));
+                filters.extend(files.iter().filter_map(|file| file.as_str().split(' ').next_back()).map(str::to_owned));
                 some.push(examples);
             }
         }
