@@ -86,7 +86,7 @@ fn run_needed(
     let left = of_files.map_or(0, |all| all.saturating_sub(done.counts.unwrap_or_default().ran()));
     if left > 0 {
         let count = counted(left as usize, "documentation example");
-        done.notes.push(format!("{count} not run, since no documentation of theirs has changed; full runs all"));
+        done.notes.push(format!("{count} not run, as the documentation in their files has not changed; full runs all"));
     }
     done.counts = done.counts.map(|counts| counts + kept);
     if done.is_good() {

@@ -19,7 +19,7 @@ use crate::domain::run::selecting::Choice;
 use crate::domain::run::shim::{self, Caller, OneProcess};
 use crate::domain::run::test_event::{Tail, TestEvent};
 use crate::domain::run::tests_step::TestJob;
-use crate::domain::run::{affected, dep_info};
+use crate::domain::run::{affected, dep_info, runner_config, unharnessed};
 use crate::ports::process::Wish;
 use crate::ports::supervisor::{Ended, Report};
 use crate::ports::{clock, env, fs};
@@ -73,15 +73,18 @@ struct State {
 
 impl<'a> Engine<'a> {
     /// Before anything has begun.
+    ///
+    /// # Errors
+    /// Cargo's configuration can't be read.
     pub(super) fn new(
         job: &'a TestJob<'a>,
         choice: &'a Choice,
         means: &'a Means<'a>,
         apart: &'a BTreeMap<String, BTreeSet<String>>,
-        chain: Vec<String>,
-        unharnessed: BTreeSet<String>,
-    ) -> Engine<'a> {
-        Engine { job, choice, means, apart, chain, unharnessed, stop: AtomicBool::new(false) }
+    ) -> Result<Engine<'a>, RunError> {
+        let chain = runner_config::read(job.run)?.chain;
+        let unharnessed = unharnessed::binaries(&job.run.workspace.packages);
+        Ok(Engine { job, choice, means, apart, chain, unharnessed, stop: AtomicBool::new(false) })
     }
 
     /// Builds, and runs what is built, until nothing is left or the time is up.

@@ -18,9 +18,9 @@ pub(super) use means::Means;
 use super::context::RunError;
 use super::diagnostics::Findings;
 use super::judge::Evidence;
+use super::nextest_files;
 use super::selecting::Choice;
 use super::tests_step::TestJob;
-use super::{nextest_files, runner_config, unharnessed};
 use crate::domain::contract;
 use crate::domain::ladder::Kind;
 use crate::domain::record::Mode;
@@ -72,7 +72,5 @@ pub(super) fn go(
     means: &Means<'_>,
     apart: &BTreeMap<String, BTreeSet<String>>,
 ) -> Result<Go, RunError> {
-    let chain = runner_config::read(job.run)?.chain;
-    let unharnessed = unharnessed::binaries(&job.run.workspace.packages);
-    Engine::new(job, choice, means, apart, chain, unharnessed).drive()
+    Engine::new(job, choice, means, apart)?.drive()
 }
