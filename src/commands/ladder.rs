@@ -9,7 +9,7 @@ use crate::domain::ladder::{self, Request};
 use crate::domain::record::Mode;
 use crate::domain::report;
 use crate::domain::run::{
-    self, CargoFlags, Context, Finished, Footing, Output, Place, Question, RunDir, Toolchain, Wording,
+    self, Ahead, CargoFlags, Context, Finished, Footing, Output, Place, Question, RunDir, Toolchain, Wording,
 };
 use crate::ports::cargo::Workspace;
 use crate::ports::process::Supervised;
@@ -178,6 +178,7 @@ pub(super) fn carry_out(
         aside,
         question: None,
         footing: Footing::default(),
+        ahead: Ahead::default(),
         deadline: clock::now() + loaded.contract.run.timeout.duration(),
     };
     let notes = loaded.inactive_note().into_iter().collect();

@@ -3,6 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::Package;
 
+use super::ahead::Ahead;
 use super::classify::Scene;
 use super::environment;
 use super::footing::Footing;
@@ -13,7 +14,7 @@ use crate::base::{Category, Digest, ExitCode, Explain, Percent};
 use crate::domain::contract::Contract;
 use crate::domain::ladder::{Kind, Plan, PlannedStep};
 use crate::domain::provenance::Surroundings;
-use crate::domain::record::{Counts, Event, Failure, Outcome, StepRecord, SuiteFacts, TestRecord};
+use crate::domain::record::{Counts, Event, Failure, Mode, Outcome, StepRecord, SuiteFacts, TestRecord};
 use crate::ports::cargo::Workspace;
 use crate::ports::process::{Job, Runner, Wish};
 use crate::ports::supervisor::{Ended, Report};
@@ -83,6 +84,7 @@ pub(crate) struct Context<'a> {
     /// What earlier runs know of this one; none where the tree can't be digested or nothing may be taken over or kept.
     pub(crate) question: Option<&'a Question>,
     pub(crate) footing: Footing,
+    pub(crate) ahead: Ahead,
     /// When the run's own time is up.
     pub(crate) deadline: std::time::Instant,
 }
@@ -221,6 +223,11 @@ impl<'a> Context<'a> {
             Ended::Lost(why) => Err(RunError::Supervision { step: step.name.clone(), why }),
             _ => Ok(report),
         }
+    }
+
+    /// Whether steps that earlier runs have taken stand: those of the other modes are all taken anew.
+    pub(super) fn takes_over(&self) -> bool {
+        self.plan.mode == Mode::Fast
     }
 
     /// What failures of this step have in common; `logs` is the folder of its tests' logs.

@@ -1,6 +1,7 @@
 //! Carries out a plan: climbs the ladder, tells what happens, and writes `target/harness`.
 
 mod affected;
+mod ahead;
 mod by_binary;
 mod cache;
 mod classify;
@@ -37,6 +38,7 @@ mod unharnessed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+pub(crate) use ahead::Ahead;
 pub(crate) use context::{CargoFlags, Context, RunError};
 pub(crate) use footing::Footing;
 pub(crate) use history::History;
@@ -49,7 +51,7 @@ pub(crate) use toolchain::Toolchain;
 use crate::base::{Digest, FailureId, Percent, Tier};
 use crate::domain::ladder::{Kind, PlannedStep, Selection};
 use crate::domain::record::{
-    Event, Failure, FailureRecord, Mode, Outcome, RunRecord, StepRecord, SuiteFacts, TestName, TestOutcome, TestRecord,
+    Event, Failure, FailureRecord, Outcome, RunRecord, StepRecord, SuiteFacts, TestName, TestOutcome, TestRecord,
     Verdict,
 };
 use crate::ports::stamp::Stamp;
@@ -89,7 +91,10 @@ pub(crate) fn carry_out(
         .any(|step| matches!(step.kind, Kind::Nextest { .. } | Kind::Proptest { .. } | Kind::Fuzz { .. }));
     std::thread::scope(|scope| {
         scope.spawn(|| run.toolchain.warm_up(with_nextest));
-        run.plan.rungs.iter().try_for_each(|(tier, steps)| climb.rung(run, *tier, steps))
+        run.ahead.begin(scope, run);
+        let climbed = run.plan.rungs.iter().try_for_each(|(tier, steps)| climb.rung(run, *tier, steps));
+        run.ahead.give_up();
+        climbed
     })?;
     let verdict = climb.verdict(run);
     let keeps = matches!(verdict, Verdict::Green | Verdict::Red);
@@ -311,7 +316,7 @@ fn carry_out_step(run: &Context<'_>, step: &PlannedStep) -> Result<(StepRecord, 
 
 /// In `fast`: a step that was green for the same tree in a run that wasn't. The other modes take every step anew.
 fn taken_before(run: &Context<'_>, step: &PlannedStep) -> Result<Option<(StepRecord, Vec<TestRecord>)>, RunError> {
-    let question = run.question.filter(|_| run.plan.mode == Mode::Fast);
+    let question = run.question.filter(|_| run.takes_over());
     let Some((mut record, tests)) = question.and_then(|question| question.recall_step(step)) else { return Ok(None) };
     (record.cached, record.ms) = (record.outcome == Outcome::Ok, 0);
     fs::append_bytes(&run.log(step), b"cached: an earlier run has taken this step with the same inputs\n")?;

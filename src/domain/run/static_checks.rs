@@ -34,7 +34,9 @@ pub(super) fn check(run: &Context<'_>, step: &PlannedStep, warnings: Warnings) -
 
 /// Builds with JSON messages and turns them into failures.
 fn compile(run: &Context<'_>, step: &PlannedStep, verb: &[&str], warnings: Warnings) -> Result<Done, RunError> {
-    let (ended, findings) = build(run, step, verb)?;
+    let target = run.workspace.check_dir();
+    let verb: Vec<&str> = verb.iter().copied().chain(["--target-dir", target.as_str()]).collect();
+    let (ended, findings) = build(run, step, &verb)?;
     if let Some(done) = run.cut_short(step, &ended) {
         return Ok(done);
     }

@@ -14,7 +14,7 @@ use super::shim::{self, Caller, Order};
 use super::source_index::{self, Function};
 use super::static_checks;
 use super::test_event::Tail;
-use super::{by_binary, fast, nextest_files, runner_config, unharnessed};
+use super::{ahead, by_binary, fast, nextest_files, runner_config, unharnessed};
 use crate::base::Category;
 use crate::domain::ladder::{PlannedStep, Selection};
 use crate::domain::record::{Failure, Outcome, Place, TestName, TestRecord};
@@ -41,6 +41,10 @@ pub(super) fn run(run: &Context<'_>, step: &PlannedStep, suite: Suite) -> Result
     let mut job = TestJob { run, step, files: &files, suite: &suite, by_nextest, binaries: BTreeMap::new() };
     if fast::applies(&job) {
         return by_binary::run(&job);
+    }
+    // The runner finds built what was begun ahead.
+    if run.ahead.take(step, &|| Wish::GoOn).transpose()?.is_some() {
+        fs::remove_file(&ahead::messages(run, step))?;
     }
     if !by_nextest {
         if let Some(done) = job.find_binaries()? {

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use super::green::{Green, Lookup};
 use super::launch::Launch;
@@ -19,7 +19,7 @@ use crate::domain::run::selecting::Choice;
 use crate::domain::run::shim::{self, Caller, OneProcess};
 use crate::domain::run::test_event::{Tail, TestEvent};
 use crate::domain::run::tests_step::TestJob;
-use crate::domain::run::{affected, dep_info, runner_config, unharnessed};
+use crate::domain::run::{affected, ahead, dep_info, runner_config, unharnessed};
 use crate::ports::process::Wish;
 use crate::ports::supervisor::{Ended, Report};
 use crate::ports::{clock, env, fs};
@@ -93,7 +93,7 @@ impl<'a> Engine<'a> {
     /// The harness can't do its own work.
     pub(super) fn drive(&self) -> Result<Go, RunError> {
         let (run, step) = (self.job.run, self.job.step);
-        let json = run.beside(step, "json");
+        let json = ahead::messages(run, step);
         let log = run.log(step);
         let scene = run.scene(step, &run.dir.path, &log);
         let mut messages = Messages::new(json.clone());
@@ -101,8 +101,7 @@ impl<'a> Engine<'a> {
         std::thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();
             let teller = sender.clone();
-            let target = json.clone();
-            scope.spawn(move || drop(teller.send(Told::Built(self.build(&target)))));
+            scope.spawn(move || drop(teller.send(Told::Built(self.build()))));
             // Git is asked while cargo builds.
             let failed = self.failed_last_time();
             let affected: BTreeSet<String> = affected::affected(run.workspace).into_iter().map(|(id, _)| id).collect();
@@ -126,11 +125,10 @@ impl<'a> Engine<'a> {
         Ok(Go { findings, built, elapsed, ..state.go })
     }
 
-    fn build(&self, json: &Utf8Path) -> Result<Report, RunError> {
-        let mut argv = self.job.run.cargo(&["test", "--no-run"]);
-        argv.push("--message-format=json".to_owned());
-        let call = Call { argv, stdout: Some(json.to_owned()), ..Call::default() };
-        self.job.run.call(self.job.step, &call, &mut || self.wish())
+    fn build(&self) -> Result<Report, RunError> {
+        let (run, step) = (self.job.run, self.job.step);
+        let begun = run.ahead.take(step, &|| self.wish());
+        begun.unwrap_or_else(|| ahead::build(run, step, &mut || self.wish()))
     }
 
     fn wish(&self) -> Wish {

@@ -4,6 +4,7 @@
 //! that, whatever lies in its package's folder counts, but for Rust sources, which count where they were seen to be read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::PackageId;
@@ -65,6 +66,8 @@ pub(super) struct Greens<'a> {
     ground: Digest,
     reuse: bool,
     workspace: &'a Workspace,
+    /// Of programs and libraries, which many binaries share.
+    programs: Mutex<BTreeMap<Utf8PathBuf, (Option<Stamp>, String)>>,
 }
 
 impl<'a> Greens<'a> {
@@ -78,6 +81,7 @@ impl<'a> Greens<'a> {
             ground,
             reuse: question.reuses(),
             workspace: run.workspace,
+            programs: Mutex::default(),
         }
     }
 
@@ -91,11 +95,10 @@ impl<'a> Greens<'a> {
         programs: &[Utf8PathBuf],
     ) -> Option<Slot> {
         let stamp = Stamp::of(&test.path);
-        let files = [test.path.as_path()].into_iter().chain(programs.iter().map(Utf8PathBuf::as_path));
-        let mut fields: Vec<String> = Vec::new();
-        for file in files {
-            fields.extend([file.to_string(), fs::digest(file).unwrap_or_default()]);
-        }
+        let mut fields: Vec<String> = vec![test.path.to_string(), fs::digest(&test.path).unwrap_or_default()];
+        // Cargo names them in the order in which they happen to be built.
+        let programs: BTreeSet<&Utf8PathBuf> = programs.iter().collect();
+        fields.extend(programs.into_iter().flat_map(|program| [program.to_string(), self.digest_of(program)]));
         if let Some(dir) = launch.env.get("OUT_DIR") {
             fields.push(fs::folder_digest(dir.as_str().into(), MOST_GENERATED)?);
         }
@@ -104,6 +107,19 @@ impl<'a> Greens<'a> {
         let fields = fields.iter().map(String::as_bytes).chain([self.ground.as_bytes()]);
         let key = Digest::of_fields(fields);
         Some(Slot { key, data: self.data(&test.package), path: test.path.clone(), stamp })
+    }
+
+    fn digest_of(&self, program: &Utf8Path) -> String {
+        let stamp = Stamp::of(program);
+        let known = self.programs.lock().ok().and_then(|programs| programs.get(program).cloned());
+        if let Some((_, digest)) = known.filter(|(then, _)| stamp.is_some() && *then == stamp) {
+            return digest;
+        }
+        let digest = fs::digest(program).unwrap_or_default();
+        if let Ok(mut programs) = self.programs.lock() {
+            programs.insert(program.to_owned(), (stamp, digest.clone()));
+        }
+        digest
     }
 
     /// What is known of it.
