@@ -2,6 +2,7 @@
 
 pub(crate) mod byte_size;
 pub(crate) mod category;
+pub(crate) mod day;
 pub(crate) mod digest;
 pub(crate) mod exit_code;
 pub(crate) mod explain;
@@ -17,6 +18,7 @@ pub(crate) mod time_limit;
 
 pub(crate) use byte_size::ByteSize;
 pub(crate) use category::Category;
+pub(crate) use day::Day;
 pub(crate) use digest::Digest;
 pub(crate) use exit_code::ExitCode;
 pub(crate) use explain::Explain;

@@ -43,6 +43,8 @@ enum Verb {
     Merge(commands::merge::Args),
     /// Run what showed a failure once more: 1 if it fails the same way, 7 if otherwise, 0 if not
     Repro(commands::repro::Args),
+    /// Pin compiler, tools, inputs and seeds in Harness.lock, or say what has drifted from it
+    Lock(commands::lock::Args),
     /// Turn existing logs of cargo, rustc, nextest and other compilers into the brief form
     Summarize(commands::summarize::Args),
     /// Say whether everything is here that the contract needs, in which version
@@ -125,6 +127,7 @@ fn dispatch(verb: Verb, settings: &Settings) -> commands::Result {
         Verb::Show(args) => commands::show::run(&args, settings.manifest_path.as_deref(), settings.output),
         Verb::Merge(args) => commands::merge::run(&args, settings),
         Verb::Repro(args) => commands::repro::run(&args, settings),
+        Verb::Lock(args) => commands::lock::run(&args, settings),
         Verb::Summarize(args) => commands::summarize::run(&args, settings.output),
         Verb::Doctor => commands::doctor::run(settings.manifest_path.as_deref()),
         Verb::Init => commands::init::run(settings.manifest_path.as_deref()),

@@ -5,8 +5,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::base::ExitCode;
 use crate::domain::contract::needs::{Need, Tool, need};
 use crate::domain::contract::{self, Contract, Uses, uses_of};
+use crate::domain::run::version;
 use crate::ports::cargo::Workspace;
-use crate::ports::{env, fs, process};
+use crate::ports::{env, fs};
 use crate::ui;
 
 /// One thing looked at.
@@ -24,7 +25,7 @@ enum Finding {
 pub(crate) fn run(manifest_path: Option<&Utf8Path>) -> super::Result {
     let workspace = Workspace::load(manifest_path)?;
     let loaded = contract::load(&workspace)?;
-    let mut findings = tools(&loaded.contract);
+    let mut findings = tools(&workspace.root, &loaded.contract);
     findings.extend(programs(&workspace, &loaded.contract));
     findings.extend(folders(&workspace));
     ui::print(&findings.iter().map(Finding::text).collect::<String>());
@@ -47,9 +48,9 @@ impl Finding {
 }
 
 /// Each tool is asked in a thread of its own, since most of the answer's time is cargo finding the tool.
-fn tools(contract: &Contract) -> Vec<Finding> {
+fn tools(root: &Utf8Path, contract: &Contract) -> Vec<Finding> {
     std::thread::scope(|scope| {
-        let asked = Tool::ALL.map(|tool| (tool, scope.spawn(move || version(tool))));
+        let asked = Tool::ALL.map(|tool| (tool, scope.spawn(move || version(root, tool))));
         let answers = asked.map(|(tool, answer)| (tool, answer.join().ok().flatten()));
         answers.into_iter().map(|(tool, version)| tool_finding(tool, version, need(contract, tool))).collect()
     })
@@ -62,26 +63,6 @@ fn tool_finding(tool: Tool, version: Option<String>, need: Need) -> Finding {
         (None, Need::Required(why)) => Finding::Missing { what, why, hint },
         (None, Need::Optional(why)) => Finding::Absent { what, why, hint },
     }
-}
-
-/// The version that a tool prints, where it is this tool that answers and not an alias of its name.
-fn version(tool: Tool) -> Option<String> {
-    let mut argv = match tool {
-        Tool::Git => vec!["git".to_owned()],
-        Tool::Rustc => vec![env::var("RUSTC").unwrap_or_else(|| "rustc".to_owned())],
-        _ => vec![env::cargo()],
-    };
-    argv.extend(tool.subcommand().map(str::to_owned));
-    argv.push("--version".to_owned());
-    let output = process::capture(&argv).ok().filter(|output| output.success)?;
-    version_in(&output.stdout, tool.name())
-}
-
-/// `git version 2.47.3` and `cargo 1.95.0 (f2d3ce0bd 2026-03-21)` alike.
-fn version_in(printed: &str, name: &str) -> Option<String> {
-    let rest = printed.lines().next()?.strip_prefix(name)?.strip_prefix(' ')?;
-    let is_version = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
-    rest.split(' ').find(is_version).map(str::to_owned)
 }
 
 /// The programs that the contract itself names, and the folders of external projects.
@@ -163,21 +144,6 @@ fn folders(workspace: &Workspace) -> [Finding; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_are_read_from_what_each_tool_prints() {
-        for (printed, name, expected) in [
-            ("cargo 1.95.0 (f2d3ce0bd 2026-03-21)\n", "cargo", Some("1.95.0")),
-            ("git version 2.47.3\n", "git", Some("2.47.3")),
-            ("rustfmt 1.9.0-stable (59807616e1 2026-04-14)", "rustfmt", Some("1.9.0-stable")),
-            ("cargo-nextest 0.9.143 (60fa45f63 2026-08-04)\nrelease: 0.9.143\n", "cargo-nextest", Some("0.9.143")),
-            ("fuzzy 1.0", "cargo-fuzz", None),
-            ("cargo-fuzzer 1.0", "cargo-fuzz", None),
-            ("", "git", None),
-        ] {
-            assert_eq!(version_in(printed, name).as_deref(), expected, "{printed}");
-        }
-    }
 
     #[test]
     fn a_missing_tool_is_missed_as_much_as_it_is_needed() {

@@ -10,6 +10,7 @@ pub(crate) mod contract;
 pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod ladder;
+pub(crate) mod lock;
 pub(crate) mod merge;
 pub(crate) mod repro;
 pub(crate) mod show;

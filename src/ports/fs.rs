@@ -359,16 +359,16 @@ pub(crate) fn digest(path: &Utf8Path) -> Option<String> {
 
 /// The BLAKE3 digest of the names and contents of all files below a folder; none where they have more than `most` bytes together, or
 /// one can't be read. Links count by what they say.
-pub(crate) fn folder_digest(folder: &Utf8Path, most: u64) -> Option<String> {
+pub(crate) fn folder_digest(root: &Utf8Path, most: u64) -> Option<String> {
     let mut hasher = blake3::Hasher::new();
     let mut left = most;
-    let mut queue = vec![folder.to_owned()];
+    let mut queue = vec![root.to_owned()];
     while let Some(folder) = queue.pop() {
         let mut entries: Vec<_> = folder.read_dir_utf8().ok()?.collect::<io::Result<_>>().ok()?;
         entries.sort_by(|a, b| a.file_name().cmp(b.file_name()));
         for entry in entries {
             let (path, kind) = (entry.path(), entry.file_type().ok()?);
-            hasher.update(path.as_str().as_bytes());
+            hasher.update(path.strip_prefix(root).unwrap_or(path).as_str().as_bytes());
             if kind.is_dir() {
                 queue.push(path.to_owned());
             } else if kind.is_file() {

@@ -8,13 +8,16 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "the tests stand outside of the doors that they test")]
 
+mod ahead;
 mod cache;
 mod edits;
 mod engine;
 mod fixtures;
+mod flaky;
 mod interrupt;
 mod ladder;
 mod layers;
+mod lock;
 mod planting;
 mod readme;
 mod sampling;

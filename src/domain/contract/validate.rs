@@ -25,6 +25,7 @@ pub(super) fn problems(contract: &Contract, places: &Places, document: &Document
     }
     check.builds();
     check.categories();
+    check.quarantine();
     check.names();
     check.done();
     check.problems
@@ -194,6 +195,17 @@ impl Check<'_> {
             Some(_) => {}
         }
         self.no_nul(path, argv);
+    }
+
+    fn quarantine(&mut self) {
+        for (n, held) in self.contract.quarantine.iter().enumerate() {
+            let path = KeyPath::of(&["quarantine"]).item(n);
+            for (key, text) in [("test", &held.test), ("owner", &held.owner)] {
+                if text.trim().is_empty() {
+                    self.at_value(&path.key(key), Problem::Empty { path: path.key(key) });
+                }
+            }
+        }
     }
 
     fn no_nul(&mut self, path: &KeyPath, texts: &[String]) {

@@ -1,7 +1,9 @@
 //! What a verdict rests on: digests of the tree, of the tools and their configuration, of the environment.
 
+mod lock;
 mod surroundings;
 mod tree;
 
+pub(crate) use lock::{Drift, FILE, Lock};
 pub(crate) use surroundings::{Surroundings, clippy_settings, request_digest, settings_files};
 pub(crate) use tree::{Tree, TreeError};

@@ -9,5 +9,5 @@ mod step_record;
 pub(crate) use event::Event;
 pub(crate) use failure::{Failure, Place, Replay, TestName};
 pub(crate) use failure_record::FailureRecord;
-pub(crate) use run_record::{Mode, RunId, RunRecord, SuiteFacts, Tool, Verdict};
+pub(crate) use run_record::{Locked, Mode, RunId, RunRecord, SuiteFacts, Tool, Verdict};
 pub(crate) use step_record::{Counts, Outcome, StepRecord, TestOutcome, TestRecord};

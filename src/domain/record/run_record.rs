@@ -62,6 +62,22 @@ pub(crate) struct Tool {
     pub(crate) version: String,
 }
 
+/// How a run stands to `Harness.lock`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Locked {
+    /// What was other than locked; nothing where the run ran as locked.
+    pub(crate) drift: Vec<String>,
+}
+
+impl Locked {
+    /// What the reader must know.
+    pub(crate) fn note(&self) -> Option<String> {
+        let first = self.drift.first()?;
+        let more = if self.drift.len() > 1 { format!(" and {} more", self.drift.len() - 1) } else { String::new() };
+        Some(format!("not as locked: {first}{more}"))
+    }
+}
+
 /// What a run came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -165,6 +181,9 @@ pub(crate) struct RunRecord {
     pub(crate) suites: BTreeMap<String, SuiteFacts>,
     /// The contract that was in force.
     pub(crate) contract: Digest,
+    /// Whether it ran as `Harness.lock` says; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lock: Option<Locked>,
     pub(crate) tools: Vec<Tool>,
     pub(crate) steps: Vec<StepRecord>,
     /// Facts about the whole run that the reader must not miss.

@@ -135,6 +135,8 @@ struct VerdictFacts<'a> {
     stopped_at: Option<Tier>,
     ms: u64,
     cached: bool,
+    /// Whether it ran as `Harness.lock` says, where there is one.
+    as_locked: Option<bool>,
     seed: Seed,
     sample: Option<Percent>,
     shard: Option<Shard>,
@@ -159,6 +161,7 @@ impl<'a> VerdictFacts<'a> {
             stopped_at: run.stopped_at,
             ms: run.ms,
             cached: run.cached,
+            as_locked: run.lock.as_ref().map(|lock| lock.drift.is_empty()),
             seed: run.seed,
             sample: run.sample,
             shard: run.shard,
@@ -193,7 +196,7 @@ mod tests {
         {"version":1,"type":"step","tier":1,"name":"unit","outcome":"failed","ms":800,"cached":false,"counts":{"passed":842,"failed":1,"skipped":0},"detail":"","log":"1-unit.log"}
         {"version":1,"type":"note","step":null,"text":"a fact"}
         {"version":1,"type":"summary","passed":842,"failed":1,"skipped":0,"failures":1,"top_errors":[{"category":"ASSERT","count":1}],"repro":"t-9ab20c1d"}
-        {"version":1,"type":"verdict","run":"20261122T170005.123Z-7","verdict":"red","phrase":"RED at tier 1","code":1,"asked":"full","mode":"full","tiers":"0-3","ran":"0-1","not_run":"2-3","elsewhere":"","without_steps":"","stopped_at":1,"ms":1234,"cached":false,"seed":24301,"sample":null,"shard":null,"log":"target/harness/latest"}
+        {"version":1,"type":"verdict","run":"20261122T170005.123Z-7","verdict":"red","phrase":"RED at tier 1","code":1,"asked":"full","mode":"full","tiers":"0-3","ran":"0-1","not_run":"2-3","elsewhere":"","without_steps":"","stopped_at":1,"ms":1234,"cached":false,"as_locked":null,"seed":24301,"sample":null,"shard":null,"log":"target/harness/latest"}
         "#);
     }
 

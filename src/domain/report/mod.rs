@@ -16,7 +16,7 @@ mod verdict_line;
 pub(crate) use brief::{Detail, brief};
 pub(crate) use failure_text::{Surroundings, failure_json, failure_text};
 pub(crate) use github::{disarmed, github, job_summary};
-pub(crate) use json::{json_error, json_lines};
+pub(crate) use json::{json_error, json_line, json_lines};
 pub(crate) use junit::junit;
 
 use crate::domain::record::RunRecord;

@@ -72,6 +72,7 @@ pub(super) fn green() -> RunRecord {
         plan: None,
         suites: Default::default(),
         contract: Digest::of_fields([]),
+        lock: None,
         tools: Vec::new(),
         steps: vec![step(0, "fmt", Outcome::Ok, 300), unit],
         notes: Vec::new(),

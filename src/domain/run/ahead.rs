@@ -12,7 +12,6 @@ use camino::Utf8PathBuf;
 use super::context::{Call, Context, RunError};
 use super::known::Question;
 use crate::domain::ladder::{Kind, PlannedStep};
-use crate::ports::fs;
 use crate::ports::process::Wish;
 use crate::ports::supervisor::Report;
 
@@ -29,6 +28,8 @@ pub(crate) struct Ahead {
 #[derive(Debug)]
 struct Begun {
     step: String,
+    /// What it leaves in the run's folder.
+    files: [Utf8PathBuf; 2],
     ended: Receiver<Result<Report, RunError>>,
 }
 
@@ -38,16 +39,10 @@ impl Ahead {
         let Some(step) = first_tests(run) else { return };
         let (sender, ended) = mpsc::channel();
         if let Ok(mut begun) = self.begun.lock() {
-            *begun = Some(Begun { step: step.name.clone(), ended });
+            let files = [messages(run, step), run.log(step)];
+            *begun = Some(Begun { step: step.name.clone(), files, ended });
         }
-        scope.spawn(move || {
-            let report = build(run, step, &mut || run.ahead.wish());
-            if sender.send(report).is_err() {
-                // The step does not run, so that there is nothing to read of it.
-                let _ = fs::remove_file(&messages(run, step));
-                let _ = fs::remove_file(&run.log(step));
-            }
-        });
+        scope.spawn(move || sender.send(build(run, step, &mut || run.ahead.wish())));
     }
 
     /// How the step's build has ended, where it was begun ahead; stops it as soon as that is wished.
@@ -63,11 +58,11 @@ impl Ahead {
         }
     }
 
-    /// Stops a build that no step has taken.
-    pub(super) fn give_up(&self) {
-        if self.begun.lock().is_ok_and(|mut begun| begun.take().is_some()) {
-            self.stop.store(true, Ordering::Relaxed);
-        }
+    /// Stops a build that no step has taken. Its files, which tell of a step that did not run.
+    pub(super) fn give_up(&self) -> Vec<Utf8PathBuf> {
+        let begun = self.begun.lock().ok().and_then(|mut begun| begun.take());
+        self.stop.store(true, Ordering::Relaxed);
+        begun.into_iter().flat_map(|begun| begun.files).collect()
     }
 
     fn wish(&self) -> Wish {

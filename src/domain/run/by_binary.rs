@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::{Context, Done, RunError};
 use super::fast::{self, Go, Means};
+use super::flaky;
 use super::history::History;
 use super::judge::{self, Evidence, Judgement};
 use super::selecting::{self, Choice};
@@ -59,6 +60,7 @@ fn conclude(job: &TestJob<'_>, go: Go, choice: &Choice, means: &Means<'_>, apart
     };
     run.footing.add_greens(means.greens(binaries, &judgement, &evidence, (&isolation.touched(), since)));
     let disagreement = Disagreement::of(&evidence, &judgement, apart);
+    let flaky = flaky::settle(job, &pass, &mut judgement)?;
     let suite_size = (evidence.suite().len() + isolation.tests.len()) as u64;
     let mut done = job.report(judgement, &pass, choice, suite_size);
     if !job.by_nextest && !evidence.interrupted && done.failures.is_empty() {
@@ -71,7 +73,7 @@ fn conclude(job: &TestJob<'_>, go: Go, choice: &Choice, means: &Means<'_>, apart
     if reused > 0 && done.failures.is_empty() {
         done.detail = format!("{}, {reused} of {all} binaries cached", done.detail);
     }
-    done.notes.extend(disagreement.note());
+    done.notes.extend(flaky.into_iter().chain(disagreement.note()));
     History::keep_apart(run.output, disagreement.tests, !reuses(run))?;
     done.notes.extend(job.without_nextest());
     Ok(done)

@@ -48,9 +48,9 @@ impl Scene<'_> {
         locate: impl Fn(&TestName) -> Option<Place>,
     ) -> Failure {
         let (ending, flaky) = match fault {
-            Fault::Ended(ending) => (Some(ending.as_ref()), false),
-            Fault::Flaky(ending) => (Some(ending.as_ref()), true),
-            Fault::Killed(_) | Fault::Mismatch(_) => (None, false),
+            Fault::Ended(ending) => (Some(ending.as_ref()), None),
+            Fault::Flaky(ending, rate) => (Some(ending.as_ref()), Some(rate)),
+            Fault::Killed(_) | Fault::Mismatch(_) => (None, None),
         };
         let output = ending.map(|ending| self.output(&ending.log)).unwrap_or_default();
         let mut nature = match (fault, ending) {
@@ -64,8 +64,9 @@ impl Scene<'_> {
             (_, Some(ending)) => self.nature(test, ending, &output, dir),
             (_, None) => Nature::plain(Category::tamper(), "nothing is known of its end"),
         };
-        if flaky {
-            nature.message = format!("failed at first, passed when run again: {}", nature.message);
+        if let Some(rate) = flaky {
+            let often = rate.map(|rate| format!(" ({rate})")).unwrap_or_default();
+            nature.message = format!("failed at first, passed when run again{often}: {}", nature.message);
             nature.category = Category::flaky();
             nature.kind = FailureKind::Test;
         } else if let Some(rule) =

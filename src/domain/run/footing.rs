@@ -15,6 +15,7 @@ use crate::domain::record::Counts;
 pub(crate) struct Footing {
     outside: Mutex<BTreeSet<Utf8PathBuf>>,
     rests_on_base: AtomicBool,
+    rests_on_luck: AtomicBool,
     greens: Mutex<Vec<(Slot, Green)>>,
     examples: Mutex<Vec<(Examples, Option<Counts>)>>,
 }
@@ -30,6 +31,11 @@ impl Footing {
     /// What git has committed took part in a step: by it old warnings were told from new ones, or changed files from others.
     pub(super) fn rest_on_base(&self) {
         self.rests_on_base.store(true, Ordering::Relaxed);
+    }
+
+    /// A flaky test was let pass, which it may not do the next time.
+    pub(super) fn rest_on_luck(&self) {
+        self.rests_on_luck.store(true, Ordering::Relaxed);
     }
 
     /// These test binaries have passed.
@@ -59,6 +65,11 @@ impl Footing {
     /// All files that were added.
     pub(super) fn outside(&self) -> BTreeSet<Utf8PathBuf> {
         self.outside.lock().map(|outside| outside.clone()).unwrap_or_default()
+    }
+
+    /// Whether a flaky test was let pass.
+    pub(super) fn rests_on_luck(&self) -> bool {
+        self.rests_on_luck.load(Ordering::Relaxed)
     }
 
     /// Whether what git has committed took part.

@@ -1,6 +1,7 @@
 //! Recorded times of tests, and the shares that automatic samples have had.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,22 @@ pub(crate) struct History {
     shares: BTreeMap<String, Percent>,
     /// Tests by binary that pass alone and not beside others in one process.
     apart: BTreeMap<String, BTreeSet<String>>,
+    /// By binary and test, for those that have ever passed after a failure.
+    flaky: BTreeMap<String, BTreeMap<String, Rate>>,
+}
+
+/// How often a test has passed after a failure since it first did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rate {
+    flaky: u32,
+    runs: u32,
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Rate { flaky, runs } = self;
+        write!(f, "flaky in {flaky} of {runs} {}", if *runs == 1 { "run" } else { "runs" })
+    }
 }
 
 impl History {
@@ -67,6 +84,32 @@ impl History {
             history.apart.entry(binary).or_default().extend(names);
         }
         history.save(output)
+    }
+
+    /// Counts a run of these tests, of which some passed only when run again; how often each of those did so up to now.
+    pub(crate) fn count_flaky<'a>(
+        output: &Output,
+        ran: impl IntoIterator<Item = &'a TestName>,
+        flaky: &BTreeSet<TestName>,
+    ) -> fs::Result<BTreeMap<TestName, Rate>> {
+        let mut history = History::load(output);
+        if history.flaky.is_empty() && flaky.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        for test in flaky {
+            history.flaky.entry(test.binary.clone()).or_default().entry(test.name.clone()).or_default().flaky += 1;
+        }
+        let mut rates = BTreeMap::new();
+        for test in ran {
+            let known = history.flaky.get_mut(&test.binary).and_then(|tests| tests.get_mut(&test.name));
+            let Some(rate) = known else { continue };
+            rate.runs += 1;
+            if flaky.contains(test) {
+                rates.insert(test.clone(), *rate);
+            }
+        }
+        history.save(output)?;
+        Ok(rates)
     }
 
     /// The share that was chosen before for the same question.

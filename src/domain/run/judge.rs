@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use signal_hook::consts::{SIGKILL, SIGTERM};
 
+use super::history::Rate;
 use super::shim;
 use super::test_event::{Ending, TestEnd, TestEvent};
 use crate::domain::contract::Policy;
@@ -178,8 +179,8 @@ impl Evidence {
 pub(super) enum Fault {
     /// Its last attempt ended so.
     Ended(Box<Ending>),
-    /// An earlier attempt failed so, a later one passed.
-    Flaky(Box<Ending>),
+    /// An earlier attempt failed so, a later one passed; how often that has happened, where it is known.
+    Flaky(Box<Ending>, Option<Rate>),
     /// It was stopped together with its shim; nextest's word for it, where it has one.
     Killed(Option<String>),
     /// Two sources disagree.
@@ -200,6 +201,8 @@ pub(super) struct Judgement {
     pub(super) left_out: u64,
     /// Bad by the shim, yet passed by nextest's own report.
     pub(super) excused: u64,
+    /// Flaky tests that are held in quarantine, which count as passed.
+    pub(super) quarantined: u64,
 }
 
 impl Judgement {
@@ -269,7 +272,7 @@ fn judge_endings(
     let fault = match endings.last() {
         _ if doubled => Some(Fault::Mismatch("two results for one attempt at the test".to_owned())),
         Some(last) if bad(&last) => Some(Fault::Ended(Box::new(last.clone()))),
-        _ => endings.iter().find(bad).map(|first| Fault::Flaky(Box::new(first.clone()))),
+        _ => endings.iter().find(bad).map(|first| Fault::Flaky(Box::new(first.clone()), None)),
     };
     let lacking = endings.last().filter(|last| repeated.is_some_and(|count| last.verdicts < *count));
     let fault = fault.or_else(|| {
@@ -374,7 +377,7 @@ mod tests {
     fn a_pass_after_a_failure_is_flaky() {
         let events = vec![listed(&["a"]), ending("a", 1, 101, Said::Failed("".into())), ending("a", 2, 0, Said::Ok)];
         let flaky = evidence(events, &[("a", Reported::Passed)]);
-        assert!(matches!(judge(&flaky, Policy::Deny, false).faults[..], [(_, Fault::Flaky(_))]));
+        assert!(matches!(judge(&flaky, Policy::Deny, false).faults[..], [(_, Fault::Flaky(..))]));
     }
 
     #[test]

@@ -117,6 +117,8 @@ pub(super) enum Unsettled {
     Touched(Utf8PathBuf),
     #[error("git ignores {0}, and `run.inputs` of the contract does not name it")]
     Ignored(Utf8PathBuf),
+    #[error("a flaky test passed only when it was run again")]
+    Luck,
     #[error(transparent)]
     Tree(#[from] TreeError),
 }

@@ -12,6 +12,7 @@ mod doctests;
 mod environment;
 mod external;
 mod fast;
+mod flaky;
 mod footing;
 mod freshness;
 mod fuzz;
@@ -19,6 +20,7 @@ mod history;
 mod judge;
 mod known;
 mod known_examples;
+pub(crate) mod locked;
 mod merge;
 mod mutants;
 mod nextest_files;
@@ -46,13 +48,13 @@ pub(crate) use known::{Question, Wording};
 pub(crate) use merge::{Part, merge};
 pub(crate) use output::{Output, RunDir};
 pub(crate) use place::Place;
-pub(crate) use toolchain::Toolchain;
+pub(crate) use toolchain::{Toolchain, version};
 
 use crate::base::{Digest, FailureId, Percent, Tier};
 use crate::domain::ladder::{Kind, PlannedStep, Selection};
 use crate::domain::record::{
-    Event, Failure, FailureRecord, Outcome, RunRecord, StepRecord, SuiteFacts, TestName, TestOutcome, TestRecord,
-    Verdict,
+    Event, Failure, FailureRecord, Locked, Outcome, RunRecord, StepRecord, SuiteFacts, TestName, TestOutcome,
+    TestRecord, Verdict,
 };
 use crate::ports::stamp::Stamp;
 use crate::ports::{clock, fs, git};
@@ -89,15 +91,18 @@ pub(crate) fn carry_out(
         .iter()
         .flat_map(|(_, steps)| steps)
         .any(|step| matches!(step.kind, Kind::Nextest { .. } | Kind::Proptest { .. } | Kind::Fuzz { .. }));
-    std::thread::scope(|scope| {
+    let (climbed, unused) = std::thread::scope(|scope| {
         scope.spawn(|| run.toolchain.warm_up(with_nextest));
         run.ahead.begin(scope, run);
         let climbed = run.plan.rungs.iter().try_for_each(|(tier, steps)| climb.rung(run, *tier, steps));
-        run.ahead.give_up();
-        climbed
-    })?;
+        (climbed, run.ahead.give_up())
+    });
+    unused.iter().try_for_each(|file| fs::remove_file(file))?;
+    climbed?;
     let verdict = climb.verdict(run);
     let keeps = matches!(verdict, Verdict::Green | Verdict::Red);
+    let lock = locked::state(run.workspace, run.contract, &contract, run.toolchain);
+    notes.extend(lock.as_ref().and_then(Locked::note));
     let asks = run.question.filter(|_| keeps && !run.aside);
     let settled = asks.and_then(|question| match settle(run, question, climb.lock) {
         Ok(settled) => Some((question, settled)),
@@ -126,6 +131,7 @@ pub(crate) fn carry_out(
         plan: shared_plan(run, &contract),
         suites: climb.suites,
         contract,
+        lock,
         tools: run.toolchain.tools(with_nextest),
         steps: climb.steps,
         notes,
@@ -164,6 +170,9 @@ fn prepare(run: &Context<'_>, question: Question) -> Result<Question, RunError> 
 
 /// What the run rests on, as far as it was the same all along.
 fn settle(run: &Context<'_>, question: &Question, lock: Option<Stamp>) -> Result<Settled, Unsettled> {
+    if run.footing.rests_on_luck() {
+        return Err(Unsettled::Luck);
+    }
     let members: Vec<_> = run.workspace.packages.iter().filter_map(|package| package.manifest_path.parent()).collect();
     let steps = run.plan.rungs.iter().flat_map(|(_, steps)| steps);
     let builds = steps.filter_map(|step| if let Kind::Build { builds } = &step.kind { Some(builds) } else { None });

@@ -24,12 +24,20 @@ pub(super) struct Choice {
     passes: u32,
     /// The whole suite, where this is a shard of it.
     pub(super) suite: Option<SuiteFacts>,
+    /// Whether these tests have run already, and now run one after the other.
+    pub(super) again: bool,
 }
 
 impl Choice {
     /// These tests, however long they take.
     pub(super) fn of(selection: Selection) -> Choice {
         Choice { selection, ..Choice::default() }
+    }
+
+    /// These once more and each alone, as long as there is time.
+    pub(super) fn again(tests: BTreeSet<TestName>, time: Duration) -> Choice {
+        let selection = Selection { only: Some(tests), ..Selection::default() };
+        Choice { selection, stop_after: Some(time), again: true, ..Choice::default() }
     }
 
     /// The sample's share, where it is one. What failed or changed may make it the whole all the same.

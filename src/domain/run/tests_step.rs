@@ -14,7 +14,7 @@ use super::shim::{self, Caller, Order};
 use super::source_index::{self, Function};
 use super::static_checks;
 use super::test_event::Tail;
-use super::{ahead, by_binary, fast, nextest_files, runner_config, unharnessed};
+use super::{ahead, by_binary, fast, flaky, nextest_files, runner_config, unharnessed};
 use crate::base::Category;
 use crate::domain::ladder::{PlannedStep, Selection};
 use crate::domain::record::{Failure, Outcome, Place, TestName, TestRecord};
@@ -133,7 +133,7 @@ impl TestJob<'_> {
 
     /// Every test that the binaries list, whatever the selection.
     fn list(&self, selection: &Selection) -> Result<BTreeSet<TestName>, RunError> {
-        self.give_order(selection)?;
+        self.give_order(selection, &self.files.logs)?;
         let mut argv = if self.by_nextest { self.nextest("list", None)? } else { self.cargo_test()? };
         if !self.by_nextest {
             argv.extend(["--", "--list"].map(str::to_owned));
@@ -154,9 +154,12 @@ impl TestJob<'_> {
 
     /// Runs the chosen tests once; past the choice's limit from the first test on, the runner is stopped.
     pub(super) fn pass(&self, choice: &Choice) -> Result<Pass, RunError> {
-        self.give_order(&choice.selection)?;
-        let argv =
+        let logs = if choice.again { self.files.logs.join("again") } else { self.files.logs.clone() };
+        fs::create_dir(&logs)?;
+        self.give_order(&choice.selection, &logs)?;
+        let mut argv =
             if self.by_nextest { self.nextest("run", choice.selection.binaries_filter())? } else { self.cargo_test()? };
+        argv.extend((choice.again && self.by_nextest).then(|| "--test-threads=1".to_owned()));
         let call = Call { argv, env: self.variables(), ..Call::default() };
         let mut tail = Tail::new(self.files.events.clone());
         let mut evidence = Evidence::default();
@@ -196,13 +199,14 @@ impl TestJob<'_> {
     }
 
     /// Writes what the shims are to do, and clears what an earlier pass left.
-    fn give_order(&self, selection: &Selection) -> Result<(), RunError> {
+    fn give_order(&self, selection: &Selection, logs: &Utf8Path) -> Result<(), RunError> {
         fs::remove_file(&self.files.events)?;
         fs::remove_file(&self.files.junit)?;
         let caller = if self.by_nextest { Caller::Nextest } else { Caller::CargoTest };
         let chain = runner_config::read(self.run)?.chain;
         let mut order = self.order(caller, self.files.events.clone(), selection, chain)?;
         order.binaries.clone_from(&self.binaries);
+        order.logs = logs.to_owned();
         Ok(fs::replace(&self.files.order, serde_json::to_string(&order).unwrap_or_default().as_bytes())?)
     }
 
@@ -273,9 +277,12 @@ impl TestJob<'_> {
         if let Some(done) = self.build_failed(&pass)? {
             return Ok(done);
         }
-        let judgement = judge::judge(&pass.evidence, self.run.contract.run.leaks, self.hides());
+        let mut judgement = judge::judge(&pass.evidence, self.run.contract.run.leaks, self.hides());
         let suite_size = pass.evidence.suite().len() as u64;
-        Ok(self.report(judgement, &pass, choice, suite_size))
+        let notes = flaky::settle(self, &pass, &mut judgement)?;
+        let mut done = self.report(judgement, &pass, choice, suite_size);
+        done.notes.extend(notes);
+        Ok(done)
     }
 
     /// Whether something hides tests of this suite.
@@ -288,7 +295,8 @@ impl TestJob<'_> {
         let log = self.run.log(self.step);
         let scene = self.run.scene(self.step, &self.files.logs, &log);
         let mut failures = self.failures(&scene, std::mem::take(&mut judgement.faults));
-        failures.extend(self.runner_failure(pass, failures.is_empty(), &scene));
+        let unexplained = failures.is_empty() && judgement.quarantined == 0;
+        failures.extend(self.runner_failure(pass, unexplained, &scene));
         if failures.is_empty() && matches!(pass.ended, Ended::Exited(_)) {
             failures.extend(judgement.step_faults.iter().map(|text| scene.step_failure(Category::tamper(), text)));
         }

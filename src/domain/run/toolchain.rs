@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::domain::record::Tool;
+use crate::domain::contract::needs::Tool;
+use crate::domain::record;
 use crate::ports::{env, process};
 
 /// The tools of a run.
@@ -40,9 +41,14 @@ impl Toolchain {
         })
     }
 
+    /// One line of what `rustc -vV` prints: `release`, `commit-hash`, `host`.
+    pub(crate) fn rustc_field(&self, name: &str) -> Option<&str> {
+        self.rustc().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
     /// The host's target triple.
     pub(crate) fn host(&self) -> Option<&str> {
-        self.rustc().lines().find_map(|line| line.strip_prefix("host: "))
+        self.rustc_field("host")
     }
 
     /// The toolchain's folder.
@@ -62,12 +68,55 @@ impl Toolchain {
     }
 
     /// What the record says of the tools.
-    pub(crate) fn tools(&self, with_nextest: bool) -> Vec<Tool> {
+    pub(crate) fn tools(&self, with_nextest: bool) -> Vec<record::Tool> {
         let rustc = self.rustc().lines().next().unwrap_or_default().trim_start_matches("rustc ");
         let mut tools = vec![("cargo-harness", env!("CARGO_PKG_VERSION")), ("rustc", rustc)];
         if with_nextest {
             tools.extend(self.nextest().map(|version| ("cargo-nextest", version)));
         }
-        tools.into_iter().map(|(name, version)| Tool { name: name.to_owned(), version: version.to_owned() }).collect()
+        tools
+            .into_iter()
+            .map(|(name, version)| record::Tool { name: name.to_owned(), version: version.to_owned() })
+            .collect()
+    }
+}
+
+/// The version that a tool prints, asked in a folder, where it is this tool that answers and not an alias of its name.
+pub(crate) fn version(dir: &Utf8Path, tool: Tool) -> Option<String> {
+    let mut argv = match tool {
+        Tool::Git => vec!["git".to_owned()],
+        Tool::Rustc => vec![env::var("RUSTC").unwrap_or_else(|| "rustc".to_owned())],
+        _ => vec![env::cargo()],
+    };
+    argv.extend(tool.subcommand().map(str::to_owned));
+    argv.push("--version".to_owned());
+    let output = process::capture_in(dir, &argv).ok().filter(|output| output.success)?;
+    version_in(&output.stdout, tool.name())
+}
+
+/// `git version 2.47.3` and `cargo 1.95.0 (f2d3ce0bd 2026-03-21)` alike.
+fn version_in(printed: &str, name: &str) -> Option<String> {
+    let rest = printed.lines().next()?.strip_prefix(name)?.strip_prefix(' ')?;
+    let is_version = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
+    rest.split(' ').find(is_version).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_from_what_each_tool_prints() {
+        for (printed, name, expected) in [
+            ("cargo 1.95.0 (f2d3ce0bd 2026-03-21)\n", "cargo", Some("1.95.0")),
+            ("git version 2.47.3\n", "git", Some("2.47.3")),
+            ("rustfmt 1.9.0-stable (59807616e1 2026-04-14)", "rustfmt", Some("1.9.0-stable")),
+            ("cargo-nextest 0.9.143 (60fa45f63 2026-08-04)\nrelease: 0.9.143\n", "cargo-nextest", Some("0.9.143")),
+            ("fuzzy 1.0", "cargo-fuzz", None),
+            ("cargo-fuzzer 1.0", "cargo-fuzz", None),
+            ("", "git", None),
+        ] {
+            assert_eq!(version_in(printed, name).as_deref(), expected, "{printed}");
+        }
     }
 }

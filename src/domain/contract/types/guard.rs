@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::steps::Regex;
-use crate::base::{ByteSize, Tiers, TimeLimit};
+use crate::base::{ByteSize, Day, Tiers, TimeLimit};
 
 /// The definition of done.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -101,6 +101,23 @@ impl Default for Network {
     fn default() -> Self {
         Network::Word(NetworkWord::Off)
     }
+}
+
+/// A flaky test that stops nobody for a while. One that fails when it is run again, too, is red all the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Quarantine {
+    /// The test's whole path, as a failure names it.
+    pub(crate) test: String,
+    /// Only in this package; in all where absent.
+    pub(crate) package: Option<String>,
+    /// Who sees to it that the test is mended.
+    pub(crate) owner: String,
+    /// The last day on which it stops nobody.
+    #[schemars(with = "String", extend("examples" = ["2026-12-31"]))]
+    pub(crate) until: Day,
+    /// Where its mending is tracked.
+    pub(crate) tracking: Option<String>,
 }
 
 /// A part that still leans on something else.

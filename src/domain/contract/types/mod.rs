@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+pub(crate) use guard::Quarantine;
 use guard::{Done, Fallback, Gate, Protect, Role, Sandbox};
 pub(crate) use run::{Engine, ModeTable, Policy, Sample};
 use run::{Modes, Run};
@@ -40,6 +41,9 @@ pub(crate) struct Contract {
     /// How a line of a failure's output becomes its category.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) categories: Vec<CategoryRule>,
+    /// Flaky tests that stop nobody for a while.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) quarantine: Vec<Quarantine>,
     /// How steps are contained.
     pub(crate) sandbox: Option<Sandbox>,
     /// Parts that still lean on something else.

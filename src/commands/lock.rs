@@ -1,0 +1,59 @@
+//! `cargo harness lock`: pins with what verdicts are given, or says what has drifted since.
+
+use serde::Serialize;
+
+use super::{MessageFormat, Settings};
+use crate::base::ExitCode;
+use crate::domain::contract;
+use crate::domain::provenance::{Drift, FILE, Lock};
+use crate::domain::report::json_line;
+use crate::domain::run::{Toolchain, locked};
+use crate::ports::cargo::Workspace;
+use crate::ui;
+
+/// Whether to write.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Write nothing, and end with 1 where something is other than Harness.lock says
+    #[arg(long)]
+    check: bool,
+}
+
+/// What the verb has to say.
+#[derive(Serialize)]
+struct Facts {
+    /// How many things are pinned.
+    pinned: usize,
+    written: bool,
+    drift: Vec<Drift>,
+}
+
+/// Writes `Harness.lock`, or compares it with what is here.
+pub(crate) fn run(args: &Args, settings: &Settings) -> super::Result {
+    let workspace = Workspace::load(settings.manifest_path.as_deref())?;
+    let loaded = contract::load(&workspace)?;
+    let now = locked::now(&workspace, &loaded.contract, &loaded.digest, &Toolchain::of(&workspace.root));
+    let facts = if args.check {
+        let lock = Lock::read(&workspace.root)?;
+        Facts { pinned: lock.len(), written: false, drift: lock.drift(&now) }
+    } else {
+        Facts { pinned: now.len(), written: now.write(&workspace.root)?, drift: Vec::new() }
+    };
+    ui::print(&match settings.output.format {
+        MessageFormat::Json => json_line("lock", &facts),
+        MessageFormat::Human | MessageFormat::Github => text(&facts, args.check),
+    });
+    Ok(if facts.drift.is_empty() { ExitCode::Green } else { ExitCode::Red })
+}
+
+fn text(facts: &Facts, check: bool) -> String {
+    let Facts { pinned, written, drift } = facts;
+    let mut text: String = drift.iter().map(|drift| format!("DRIFT: {drift}\n")).collect();
+    text.push_str(&match (check, written) {
+        (true, _) if drift.is_empty() => format!("LOCK: all of {pinned} as in {FILE}\n"),
+        (true, _) => format!("LOCK: {} other than in {FILE}, which pins {pinned}\n", drift.len()),
+        (false, true) => format!("LOCK: {FILE} written, which pins {pinned}\n"),
+        (false, false) => format!("LOCK: {FILE} is up to date, and pins {pinned}\n"),
+    });
+    text
+}
