@@ -24,6 +24,8 @@ pub(super) enum Kind {
     Workspace,
     /// What cargo tells of it.
     Metadata,
+    /// What tools say of themselves.
+    Tools,
     /// The files of its tree.
     Tree,
     /// What the last build in a target folder was made of.
@@ -39,13 +41,23 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 8] =
-        [Kind::Workspace, Kind::Metadata, Kind::Tree, Kind::Built, Kind::Run, Kind::Step, Kind::Binary, Kind::Examples];
+    const ALL: [Kind; 9] = [
+        Kind::Workspace,
+        Kind::Metadata,
+        Kind::Tools,
+        Kind::Tree,
+        Kind::Built,
+        Kind::Run,
+        Kind::Step,
+        Kind::Binary,
+        Kind::Examples,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Kind::Workspace => "workspace",
             Kind::Metadata => "metadata",
+            Kind::Tools => "tools",
             Kind::Tree => "tree",
             Kind::Built => "built",
             Kind::Run => "run",
@@ -58,7 +70,7 @@ impl Kind {
     /// How many files of the kind are kept, the newest.
     fn kept(self) -> usize {
         match self {
-            Kind::Workspace | Kind::Metadata | Kind::Tree | Kind::Built => 16,
+            Kind::Workspace | Kind::Metadata | Kind::Tools | Kind::Tree | Kind::Built => 16,
             Kind::Run | Kind::Step => 128,
             Kind::Binary | Kind::Examples => 1024,
         }

@@ -164,6 +164,12 @@ impl<'a> Context<'a> {
         argv
     }
 
+    /// What the tools' own words rest on: which programs there are, and everything that chooses among them.
+    pub(super) fn tools_ground(&self) -> Digest {
+        let surroundings = Surroundings::look(&self.workspace.root, &[], None);
+        Digest::of_fields([surroundings.digest().as_bytes(), environment::digest().as_bytes()])
+    }
+
     /// What every part of a run rests on wherever it lies in the tree: request, environment, machine, harness, and the tools and
     /// settings outside of the tree.
     pub(super) fn outer_ground(&self, question: &Question) -> Digest {

@@ -84,6 +84,10 @@ pub(crate) fn carry_out(
     let started = clock::now();
     let question = question.map(|question| prepare(&run, question)).transpose()?;
     let run = &Context { question: question.as_ref(), ..run };
+    let tools = run.question.map(|question| (question.cache(), run.tools_ground()));
+    if let Some((cache, ground)) = tools.as_ref().filter(|_| run.question.is_some_and(Question::reuses)) {
+        run.toolchain.recall(cache, ground);
+    }
     let mut climb = Climb::default();
     let with_nextest = run
         .plan
@@ -153,6 +157,9 @@ pub(crate) fn carry_out(
         if run.plan.shard.is_none() {
             History::record(run.output, &climb.tests, &climb.sizes)?;
         }
+    }
+    if let Some((cache, ground)) = tools {
+        run.toolchain.keep(&cache, &ground)?;
     }
     if let Some(question) = run.question {
         freshness::ended(&question.cache(), &run.dir.id, question.tree(), run.footing.outside())?;

@@ -3,10 +3,21 @@
 use std::sync::OnceLock;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
 
+use super::cache::{Cache, Kind};
+use crate::base::Digest;
 use crate::domain::contract::needs::Tool;
 use crate::domain::record;
-use crate::ports::{env, process};
+use crate::ports::{env, fs, process};
+
+/// What tools have said of themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Answers {
+    rustc: String,
+    /// Absent where it was not asked.
+    nextest: Option<Option<String>>,
+}
 
 /// The tools of a run.
 #[derive(Debug, Default)]
@@ -29,6 +40,25 @@ impl Toolchain {
         if with_nextest {
             self.nextest();
         }
+    }
+
+    /// Takes over what the same tools, by their ground, have said before.
+    pub(super) fn recall(&self, cache: &Cache, ground: &Digest) {
+        if let Some(answers) = cache.read::<Answers>(Kind::Tools, ground) {
+            let _ = self.rustc.set(answers.rustc);
+            let _ = answers.nextest.map(|nextest| self.nextest.set(nextest));
+        }
+    }
+
+    /// Keeps what the tools have said, if there is a compiler.
+    ///
+    /// # Errors
+    /// The cache can't be written.
+    pub(super) fn keep(&self, cache: &Cache, ground: &Digest) -> fs::Result<()> {
+        let Some(rustc) = self.rustc.get().filter(|said| !said.is_empty()).cloned() else { return Ok(()) };
+        let answers = Answers { rustc, nextest: self.nextest.get().cloned() };
+        let known: Option<Answers> = cache.read(Kind::Tools, ground);
+        if known.as_ref() == Some(&answers) { Ok(()) } else { cache.write(Kind::Tools, ground, &answers) }
     }
 
     /// What `rustc -vV` prints, and behind it the folder of the toolchain; empty where there is none.

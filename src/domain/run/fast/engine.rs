@@ -1,5 +1,6 @@
 //! Follows the build, starts binaries as cargo names them, and takes in what their tests tell.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -102,9 +103,9 @@ impl<'a> Engine<'a> {
             let (sender, receiver) = mpsc::channel();
             let teller = sender.clone();
             scope.spawn(move || drop(teller.send(Told::Built(self.build()))));
-            // Git is asked while cargo builds.
             let failed = self.failed_last_time();
-            let affected: BTreeSet<String> = affected::affected(run.workspace).into_iter().map(|(id, _)| id).collect();
+            // Git is asked only where there is an order to choose.
+            let affected = LazyCell::new(|| affected::affected(run.workspace).into_iter().map(|(id, _)| id).collect());
             while !state.is_done() {
                 let told = receiver.recv_timeout(LOOK_EVERY);
                 for told in told.into_iter().chain(receiver.try_iter()) {
@@ -151,10 +152,11 @@ impl<'a> Engine<'a> {
         state: &mut State,
         built: &Findings,
         failed: &BTreeMap<String, BTreeSet<String>>,
-        affected: &BTreeSet<String>,
+        affected: &LazyCell<BTreeSet<String>, impl FnOnce() -> BTreeSet<String>>,
     ) {
         let fresh = built.tests.get(state.seen..).unwrap_or_default();
         state.seen = built.tests.len();
+        let has_order = fresh.len() + state.queue.len() > 1;
         for test in fresh {
             // Examples are built in no order that tests could rely on.
             let has_examples = |package: &&cargo_metadata::Package| {
@@ -163,7 +165,7 @@ impl<'a> Engine<'a> {
             let held = test.is_integration && self.job.run.workspace.packages.iter().any(|p| has_examples(&p));
             state.queue.push(Waiting {
                 failed: failed.get(&test.id).cloned().unwrap_or_default(),
-                affected: affected.contains(&test.id),
+                affected: has_order && affected.contains(&test.id),
                 held,
                 test: test.clone(),
             });
