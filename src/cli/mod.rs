@@ -107,6 +107,7 @@ fn hidden(args: &[OsString]) -> Option<u8> {
     let verb = args.get(1)?.to_str()?;
     let rest = || args[2..].iter().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<String>>();
     match verb {
+        commands::repro::VERB => Some(commands::repro::go(rest().first()?)),
         supervisor::VERB => Some(supervisor::main(rest().first()?).code()),
         shim::VERB => {
             let answer = shim::main(&rest());

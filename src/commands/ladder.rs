@@ -68,6 +68,11 @@ impl Args {
         flags
     }
 
+    /// Those of a run that is replayed.
+    pub(super) fn as_before(packages: Vec<String>, locked: bool, offline: bool) -> Args {
+        Args { packages, locked, offline, ..Args::default() }
+    }
+
     /// The members to judge; all where none is named.
     pub(super) fn packages(&self) -> &[String] {
         &self.packages
@@ -112,6 +117,7 @@ fn request(mode: Mode, args: &Args) -> Request {
         sample: args.sample.map(Sample::Share).or(args.shard.map(|_| Sample::Off)),
         shard: args.shard,
         only: None,
+        input: None,
         keep_going: args.keep_going,
         fail_fast: args.fail_fast,
     }

@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> super::Result {
         // The folder holds nothing yet; what can't be removed goes with the rotation.
         let _ = fs::remove_dir(&dir.path);
     })?;
-    output.finish(&dir, &record, &tests, &Default::default())?;
+    output.finish(&dir, &record, &tests, &Default::default(), None)?;
     let sizes = record.suites.iter().map(|(step, suite)| (step.clone(), suite.tests)).collect();
     History::record(&output, &tests, &sizes)?;
     let finished = Finished { record, tests };

@@ -381,3 +381,70 @@ pub(crate) fn folder_digest(root: &Utf8Path, most: u64) -> Option<String> {
     }
     Some(hasher.finalize().to_hex().to_string())
 }
+
+/// What stands at a path, itself and not what it leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Absent,
+    File {
+        size: u64,
+        executable: bool,
+    },
+    Folder,
+    Link,
+    /// A device, a socket, a pipe.
+    Other,
+}
+
+/// Looks at a path without following it.
+pub(crate) fn entry(path: &Utf8Path) -> Entry {
+    use std::os::unix::fs::PermissionsExt;
+    match std::fs::symlink_metadata(path) {
+        Err(_) => Entry::Absent,
+        Ok(data) if data.is_symlink() => Entry::Link,
+        Ok(data) if data.is_dir() => Entry::Folder,
+        Ok(data) if data.is_file() => {
+            Entry::File { size: data.len(), executable: data.permissions().mode() & 0o100 != 0 }
+        }
+        Ok(_) => Entry::Other,
+    }
+}
+
+/// Makes a file a program, or none.
+///
+/// # Errors
+/// The file isn't there or isn't ours.
+pub(crate) fn set_executable(path: &Utf8Path, executable: bool) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let change = || -> io::Result<()> {
+        let mode = std::fs::metadata(path)?.permissions().mode();
+        // As git does: whoever may read it may execute it.
+        let mode = if executable { mode | ((mode & 0o444) >> 2) } else { mode & !0o111 };
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+    };
+    change().map_err(failed("change", path))
+}
+
+/// Removes whatever stands at a path, and nothing that it leads to.
+///
+/// # Errors
+/// It can't be removed.
+pub(crate) fn remove_dir_or_file(path: &Utf8Path) -> Result<()> {
+    if entry(path) == Entry::Folder { remove_dir(path) } else { remove_file(path) }
+}
+
+/// Moves a file or folder to where nothing is yet, on the same file system.
+///
+/// # Errors
+/// It can't be moved.
+pub(crate) fn rename(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
+    std::fs::rename(from, to).map_err(failed("move", from))
+}
+
+/// A folder with a name of its own in another, which goes when the value does.
+///
+/// # Errors
+/// It can't be made.
+pub(crate) fn temporary_dir(within: &Utf8Path) -> Result<tempfile::TempDir> {
+    tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(within).map_err(failed("create a folder in", within))
+}

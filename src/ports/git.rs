@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{fs, process};
+use super::{fs, process, worktree};
 use crate::base::Digest;
 
 /// Configuration by which a repository could have git run programs of its choice.
@@ -72,8 +72,11 @@ pub(crate) fn tracked(top: &Utf8Path) -> Option<Vec<Utf8PathBuf>> {
 /// The commit that new warnings and changed files are told by: the merge base with the upstream branch, or without one the last
 /// commit. None outside of git or before the first commit.
 pub(crate) fn base(dir: &Utf8Path) -> Option<String> {
-    let upstream = answer(dir, &["merge-base", "HEAD", "@{upstream}"]);
-    let base = upstream.or_else(|| answer(dir, &["rev-parse", "--verify", "HEAD"]))?;
+    // In a work tree that a failure is replayed in, what it was where the failure was found.
+    let top = dir.ancestors().find(|above| fs::is_present(&above.join(".git")));
+    let recorded = top.and_then(self::dir).and_then(|own| fs::read_text(&own.join(worktree::BASE)).ok());
+    let base = recorded.or_else(|| answer(dir, &["merge-base", "HEAD", "@{upstream}"]));
+    let base = base.or_else(|| answer(dir, &["rev-parse", "--verify", "HEAD"]))?;
     Some(base.trim().to_owned())
 }
 

@@ -13,3 +13,4 @@ pub(crate) mod reads;
 pub(crate) mod stamp;
 pub(crate) mod supervisor;
 pub(crate) mod tree;
+pub(crate) mod worktree;

@@ -208,6 +208,20 @@ impl Follower {
     }
 }
 
+/// This program once more, in a folder and with some variables set or unset; what it prints. It ends with the calling thread if it
+/// asks for that.
+///
+/// # Errors
+/// It can't be started.
+pub(crate) fn again(args: &[String], dir: &Utf8Path, variables: &[(String, Option<String>)]) -> io::Result<String> {
+    let command = duct::cmd(env::own_program(), args).dir(dir).stdin_null().stdout_capture().unchecked();
+    let command = variables.iter().fold(command, |command, (name, value)| match value {
+        Some(value) => command.env(name, value),
+        None => command.env_remove(name),
+    });
+    Ok(String::from_utf8_lossy(&command.run()?.stdout).into_owned())
+}
+
 /// For a followed run: whoever started it may be killed at any moment.
 pub(crate) fn end_with_caller() {
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));

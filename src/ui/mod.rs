@@ -4,7 +4,7 @@ mod keys;
 mod progress;
 mod screen;
 
-use std::io::{IsTerminal, Write};
+use std::io::{BufRead, IsTerminal, Read, Write};
 
 pub(crate) use progress::Progress;
 pub(crate) use screen::{Face, Key, Screen, Wanted};
@@ -71,6 +71,17 @@ pub(crate) fn error_text(message: &str, hint: Option<&str>) -> String {
 /// Whether a person watches standard error.
 pub(crate) fn is_watched() -> bool {
     std::io::stderr().is_terminal()
+}
+
+/// Asks a person on the terminal; without one the answer is no.
+pub(crate) fn agrees(question: &str) -> bool {
+    if !std::io::stdin().is_terminal() || !is_watched() {
+        return false;
+    }
+    let _ = write!(std::io::stderr().lock(), "{question} [y/N] ");
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().take(64).read_line(&mut answer);
+    ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
 }
 
 fn paint(line: &str) -> String {

@@ -20,6 +20,7 @@ mod layers;
 mod lock;
 mod planting;
 mod readme;
+mod repro;
 mod sampling;
 mod sharding;
 mod show;

@@ -16,7 +16,7 @@ mod validate;
 
 pub(crate) use builtin::uses_of;
 pub(crate) use effective::{Origins, effective};
-pub(crate) use load::{Source, load};
+pub(crate) use load::{Loaded, Source, load};
 pub(crate) use schema::schema;
 pub(crate) use types::{
     Build, CategoryRule, Contract, Engine, Pattern, Policy, Quarantine, Sample, Step, Uses, Warnings,

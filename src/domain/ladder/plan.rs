@@ -21,6 +21,8 @@ pub(crate) struct Request {
     pub(crate) shard: Option<Shard>,
     /// Only this test of the steps that run tests.
     pub(crate) only: Option<TestName>,
+    /// Only this input of this fuzz target.
+    pub(crate) input: Option<(String, Utf8PathBuf)>,
     /// Climb on past a red tier.
     pub(crate) keep_going: bool,
     /// Stop at the first failure instead of at the end of its step.
@@ -63,6 +65,7 @@ pub(crate) struct Plan {
     pub(crate) sample: Sample,
     pub(crate) shard: Option<Shard>,
     pub(crate) only: Option<TestName>,
+    pub(crate) input: Option<(String, Utf8PathBuf)>,
     pub(crate) keep_going: bool,
     pub(crate) fail_fast: bool,
 }
@@ -128,6 +131,7 @@ pub(crate) fn plan(contract: &Contract, request: &Request) -> Result<Plan, PlanE
         sample: request.sample.unwrap_or(mode.sample),
         shard: request.shard,
         only: request.only.clone(),
+        input: request.input.clone(),
         keep_going: request.keep_going,
         fail_fast: request.fail_fast,
     })

@@ -1,6 +1,7 @@
 //! What a verdict rests on: digests of the tree, of the tools and their configuration, of the environment.
 
 mod lock;
+pub(crate) mod snapshot;
 mod surroundings;
 mod tree;
 

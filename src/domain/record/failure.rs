@@ -6,6 +6,7 @@ use std::fmt;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
+use super::KeptInput;
 use crate::base::{Category, FailureId, Tier};
 
 /// Where in the sources; lines and columns count from 1.
@@ -40,6 +41,9 @@ pub(crate) struct Replay {
     pub(crate) dir: Utf8PathBuf,
     /// What is set on top of the caller's environment.
     pub(crate) env: BTreeMap<String, String>,
+    /// Of a fuzz target: what it failed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) input: Option<KeptInput>,
 }
 
 /// One failure. Its `message` is a single line.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, RunId};
+use super::{Failure, Ground, RunId};
 use crate::base::Seed;
 
 /// The last occurrence of a failure.
@@ -13,6 +13,9 @@ pub(crate) struct FailureRecord {
     pub(crate) run: RunId,
     pub(crate) seed: Seed,
     pub(crate) failure: Failure,
+    /// Absent in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ground: Option<Ground>,
 }
 
 impl FailureRecord {
@@ -20,7 +23,7 @@ impl FailureRecord {
     pub(crate) const VERSION: u32 = 1;
 
     /// Records an occurrence.
-    pub(crate) fn new(run: RunId, seed: Seed, failure: Failure) -> FailureRecord {
-        FailureRecord { version: FailureRecord::VERSION, run, seed, failure }
+    pub(crate) fn new(run: RunId, seed: Seed, failure: Failure, ground: Option<Ground>) -> FailureRecord {
+        FailureRecord { version: FailureRecord::VERSION, run, seed, failure, ground }
     }
 }

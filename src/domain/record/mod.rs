@@ -3,11 +3,13 @@
 mod event;
 mod failure;
 mod failure_record;
+mod ground;
 mod run_record;
 mod step_record;
 
 pub(crate) use event::Event;
 pub(crate) use failure::{Failure, Place, Replay, TestName};
 pub(crate) use failure_record::FailureRecord;
+pub(crate) use ground::{Change, Ground, KeptInput, RecordedTree};
 pub(crate) use run_record::{Locked, Mode, RunId, RunRecord, SuiteFacts, Tool, Verdict};
 pub(crate) use step_record::{Counts, Outcome, StepRecord, TestOutcome, TestRecord};

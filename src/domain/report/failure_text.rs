@@ -126,7 +126,7 @@ mod tests {
         if let Some(place) = &mut shown.place {
             place.line = 5;
         }
-        FailureRecord::new(RunId("20261122T170005.123Z-7".to_owned()), Seed::default(), shown)
+        FailureRecord::new(RunId("20261122T170005.123Z-7".to_owned()), Seed::default(), shown, None)
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub(super) fn failure(id: &str, category: &str, message: &str) -> Failure {
             argv: vec!["cargo".to_owned(), "nextest".to_owned(), "run".to_owned()],
             dir: Utf8PathBuf::new(),
             env: BTreeMap::new(),
+            input: None,
         },
     }
 }

@@ -65,7 +65,7 @@ fn build_one(run: &Context<'_>, step: &PlannedStep, build: &Build) -> Result<Opt
         let mut failure = scene.step_failure(category, &message);
         failure.id = FailureId::new(FailureKind::Build, &[&step.name, &build.name, what]);
         failure.subject = Some(build.name.clone());
-        failure.replay = Replay { argv: argv.clone(), dir: build.dir.clone(), env: build.env.clone() };
+        failure.replay = Replay { argv: argv.clone(), dir: build.dir.clone(), env: build.env.clone(), input: None };
         failure
     };
     if !dir.is_dir() {
@@ -134,7 +134,7 @@ pub(super) fn command(run: &Context<'_>, step: &PlannedStep, command: &Step) -> 
         failures.push(failure);
     }
     for failure in &mut failures {
-        failure.replay = Replay { argv: argv.clone(), dir: dir.clone(), env: env.clone() };
+        failure.replay = Replay { argv: argv.clone(), dir: dir.clone(), env: env.clone(), input: None };
     }
     let detail = if count > 0 { counted(count, "finding") } else { String::new() };
     Ok(Done { detail, failures, ..Done::default() })

@@ -10,11 +10,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::classify::Scene;
 use super::context::{Call, Context, Done, RunError, counted};
 use super::diagnostics;
+use super::ground;
 use super::source_index::Role;
 use super::tests_step::{self, Suite};
 use crate::base::{Category, FailureId, FailureKind, TimeLimit, panic_text};
 use crate::domain::ladder::{PlannedStep, Selection};
-use crate::domain::record::{Failure, Place, Replay};
+use crate::domain::record::{Failure, KeptInput, Place, Replay};
 use crate::ports::process::{Wish, capture};
 use crate::ports::supervisor::Ended;
 use crate::ports::{env, fs};
@@ -76,8 +77,11 @@ fn cargo_fuzz(
     let targets: Vec<Target> = programs
         .into_iter()
         .map(|(name, program)| {
-            let inputs =
-                ["corpus", "artifacts"].iter().flat_map(|folder| inputs(&dir.join(folder).join(&name))).collect();
+            let all = || ["corpus", "artifacts"].iter().flat_map(|folder| inputs(&dir.join(folder).join(&name)));
+            let inputs = match &run.plan.input {
+                None => all().collect(),
+                Some((target, input)) => (*target == name).then(|| input.clone()).into_iter().collect(),
+            };
             Target { name, program, inputs }
         })
         .collect();
@@ -87,7 +91,7 @@ fn cargo_fuzz(
         replayed += target.inputs.len();
         failures.extend(replay(run, step, target)?);
     }
-    if let Some(time) = time {
+    if let Some(time) = time.filter(|_| run.plan.input.is_none()) {
         done.notes.extend(fuzz(run, step, dir, &targets, time, &mut failures)?);
     }
     if replayed == 0 && failures.is_empty() && time.is_none() {
@@ -156,7 +160,7 @@ fn replay(run: &Context<'_>, step: &PlannedStep, target: &Target) -> Result<Vec<
             failures.push(scene.step_failure(Category::fuzz(), &text));
             break;
         };
-        failures.push(failure(run, &scene, target, &chunk[at], &log));
+        failures.push(failure(run, &scene, target, &chunk[at], &log)?);
         rest = &rest[at + 1..];
     }
     Ok(failures)
@@ -182,24 +186,33 @@ fn last_running(log: &Utf8Path) -> fs::Result<Option<Utf8PathBuf>> {
     Ok(last)
 }
 
-fn failure(run: &Context<'_>, scene: &Scene<'_>, target: &Target, input: &Utf8Path, log: &Utf8Path) -> Failure {
+fn failure(
+    run: &Context<'_>,
+    scene: &Scene<'_>,
+    target: &Target,
+    input: &Utf8Path,
+    log: &Utf8Path,
+) -> fs::Result<Failure> {
     let (head, _, tail) = fs::head_and_tail(log, 64 << 10).unwrap_or_default();
     let output = head + &tail;
     let panics = panic_text::panics(&output);
     let panic = panics.last();
     let relative = input.strip_prefix(&run.workspace.root).unwrap_or(input);
-    let name =
-        match relative.strip_prefix(run.output.root().strip_prefix(&run.workspace.root).unwrap_or(run.output.root())) {
-            Ok(_) => format!("a new input of {} bytes", fs::size(input).unwrap_or(0)),
-            Err(_) => relative.to_string(),
-        };
+    let own = run.output.root().strip_prefix(&run.workspace.root).unwrap_or(run.output.root());
+    let at = relative.strip_prefix(own).is_err().then(|| relative.to_owned());
+    let name = match &at {
+        None => format!("a new input of {} bytes", fs::size(input).unwrap_or(0)),
+        Some(path) => path.to_string(),
+    };
     let content = fs::digest(input).unwrap_or_default();
     let error =
         || output.lines().find(|line| line.contains("ERROR: libFuzzer: ")).and_then(|l| l.split("libFuzzer: ").nth(1));
     let cause = panic.map(|panic| panic_text::headline(&panic.message)).or_else(|| error().map(str::to_owned));
     let argv = vec![target.program.clone(), input.to_string()];
-    Failure {
-        id: FailureId::new(FailureKind::Fuzz, &[&target.name, &content]),
+    let id = FailureId::new(FailureKind::Fuzz, &[&target.name, &content]);
+    let kept = ground::keep_input(run, &id, input)?;
+    Ok(Failure {
+        id,
         category: Category::fuzz(),
         tier: scene.tier,
         step: scene.step.to_owned(),
@@ -213,8 +226,8 @@ fn failure(run: &Context<'_>, scene: &Scene<'_>, target: &Target, input: &Utf8Pa
         test: None,
         excerpt: output.chars().take(4096).collect(),
         log: scene.in_run(log),
-        replay: Replay { argv, ..Replay::default() },
-    }
+        replay: Replay { argv, input: Some(KeptInput { at, kept }), ..Replay::default() },
+    })
 }
 
 /// Looks for new inputs with cargo-fuzz; what can't be done is a note.
@@ -256,7 +269,7 @@ fn fuzz(
         }
         let scene = run.scene(step, &run.dir.path, &log);
         match inputs(&artifacts).first() {
-            Some(input) => failures.push(failure(run, &scene, target, input, &log)),
+            Some(input) => failures.push(failure(run, &scene, target, input, &log)?),
             None => {
                 let text = format!("cargo fuzz ended with {:?} on {}", report.ended, target.name);
                 failures.push(scene.step_failure(Category::fuzz(), &text));

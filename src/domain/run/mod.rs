@@ -9,13 +9,14 @@ mod context;
 mod dep_info;
 mod diagnostics;
 mod doctests;
-mod environment;
+pub(crate) mod environment;
 mod external;
 mod fast;
 mod flaky;
 mod footing;
 mod freshness;
 mod fuzz;
+pub(crate) mod ground;
 mod history;
 mod judge;
 mod known;
@@ -147,7 +148,9 @@ pub(crate) fn carry_out(
         let partial =
             run.plan.shard.is_some() || run.plan.only.is_some() || record.sample.is_some() || run.plan.fail_fast;
         let closed = closed(open, &record, &climb.tests, run.flags.packages.is_empty(), partial);
-        run.output.finish(run.dir, &record, &climb.tests, &closed)?;
+        let failed: BTreeSet<FailureId> = record.failures().map(|failure| failure.id.clone()).collect();
+        let ground = (!failed.is_empty()).then(|| ground::keep(run, &record.contract, failed)).transpose()?;
+        run.output.finish(run.dir, &record, &climb.tests, &closed, ground.as_ref())?;
         if let Some((question, settled)) = settled {
             question.keep(run.output, (&record, &climb.tests), run.plan, settled)?;
             fast::keep(&question.cache(), run.footing.take_greens())?;

@@ -6,7 +6,7 @@ use std::fs::File;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::base::{ExitCode, Explain, FailureId};
-use crate::domain::record::{Failure, FailureRecord, RunId, RunRecord, TestRecord};
+use crate::domain::record::{Failure, FailureRecord, Ground, RunId, RunRecord, TestRecord};
 use crate::ports::{clock, fs};
 
 /// No record of a run is larger: that of 1,000,000 tests is smaller.
@@ -126,9 +126,10 @@ impl Output {
         run: &RunRecord,
         tests: &[TestRecord],
         closed: &BTreeSet<FailureId>,
+        ground: Option<&Ground>,
     ) -> Result<(), OutputError> {
         for failure in run.failures() {
-            self.open(run, failure)?;
+            self.open(run, failure, ground)?;
         }
         for id in closed {
             fs::remove_file(&self.failure_path(id))?;
@@ -169,8 +170,8 @@ impl Output {
         Ok(fs::replace(&dir.path.join("run.json"), text.as_bytes())?)
     }
 
-    fn open(&self, run: &RunRecord, failure: &Failure) -> Result<(), OutputError> {
-        let record = FailureRecord::new(run.id.clone(), run.seed, failure.clone());
+    fn open(&self, run: &RunRecord, failure: &Failure, ground: Option<&Ground>) -> Result<(), OutputError> {
+        let record = FailureRecord::new(run.id.clone(), run.seed, failure.clone(), ground.cloned());
         let text = serde_json::to_string_pretty(&record).unwrap_or_default();
         Ok(fs::replace(&self.failure_path(&failure.id), text.as_bytes())?)
     }

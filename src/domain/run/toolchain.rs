@@ -76,6 +76,12 @@ impl Toolchain {
         self.rustc().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
+    /// What `rustc -vV` prints.
+    pub(crate) fn verbose_version(&self) -> String {
+        let lines = self.rustc().lines().filter(|line| !line.starts_with('/'));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
     /// The host's target triple.
     pub(crate) fn host(&self) -> Option<&str> {
         self.rustc_field("host")

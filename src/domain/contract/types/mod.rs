@@ -66,4 +66,9 @@ impl Contract {
         let corpora = ["fuzz/corpus", "fuzz/artifacts"].map(str::to_owned);
         self.run.inputs.iter().map(|glob| glob.0.clone()).chain(corpora).collect()
     }
+
+    /// The variables that commands may see beyond the usual ones.
+    pub(crate) fn variables(&self) -> &[String] {
+        self.sandbox.as_ref().map_or(&[], |sandbox| &sandbox.env)
+    }
 }
