@@ -109,6 +109,35 @@ impl Supervised {
         Ok(Supervised { signal })
     }
 
+    /// This program once more, in a folder and with some variables set or unset; what it prints. A signal to this process is passed
+    /// on to it.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub(crate) fn again(
+        &self,
+        args: &[String],
+        dir: &Utf8Path,
+        variables: &[(String, Option<String>)],
+    ) -> io::Result<String> {
+        let command = duct::cmd(env::own_program(), args).dir(dir).stdin_null().stdout_capture().unchecked();
+        let command = variables.iter().fold(command, |command, (name, value)| match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        });
+        let handle = command.start()?;
+        let mut told = false;
+        loop {
+            if let Some(output) = handle.wait_timeout(TICK)? {
+                return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+            }
+            if self.interrupted().is_some() && !told {
+                terminate(&handle);
+                told = true;
+            }
+        }
+    }
+
     fn start(&self, job: &Job<'_>, tick: &mut dyn FnMut() -> Wish) -> io::Result<Report> {
         let order = Order {
             argv: job.argv.to_vec(),
@@ -195,11 +224,7 @@ impl Follower {
 
     /// Asks it to end as Ctrl-C does; it takes everything that it has started with it.
     pub(crate) fn stop(&self) {
-        for pid in self.handle.pids() {
-            let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-            // Gone already is as good.
-            pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
-        }
+        terminate(&self.handle);
     }
 
     /// Ends it at once; what it has started notices that by itself.
@@ -208,18 +233,12 @@ impl Follower {
     }
 }
 
-/// This program once more, in a folder and with some variables set or unset; what it prints. It ends with the calling thread if it
-/// asks for that.
-///
-/// # Errors
-/// It can't be started.
-pub(crate) fn again(args: &[String], dir: &Utf8Path, variables: &[(String, Option<String>)]) -> io::Result<String> {
-    let command = duct::cmd(env::own_program(), args).dir(dir).stdin_null().stdout_capture().unchecked();
-    let command = variables.iter().fold(command, |command, (name, value)| match value {
-        Some(value) => command.env(name, value),
-        None => command.env_remove(name),
-    });
-    Ok(String::from_utf8_lossy(&command.run()?.stdout).into_owned())
+fn terminate(handle: &duct::Handle) {
+    for pid in handle.pids() {
+        let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+        // Gone already is as good.
+        pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+    }
 }
 
 /// For a followed run: whoever started it may be killed at any moment.

@@ -64,8 +64,9 @@ fn goes_round(repo: &Repo, step: &str, category: &str) {
     let (code, there) = replayed(&other, &["--from", capsule.as_str(), "--yes"]);
     assert_eq!((code, word(&there)), (1, "REPRODUCED"), "{failed:?}: {there:#}");
     assert_eq!(there["changed"], serde_json::json!([]), "{there:#}");
-    let message = |failure: &Value| failure["message"].as_str().unwrap().to_owned();
-    assert_eq!(message(&there["failure"]), failed.message);
+    let tree = format!("{}/target/harness/exact/{}/tree", other.root(), failed.id);
+    let message = there["failure"]["message"].as_str().unwrap().replace(&tree, repo.root().as_str());
+    assert_eq!(message, failed.message);
     assert_eq!(other.git(&["status", "--porcelain"]), "", "the clone is left as it was");
     assert_eq!(other.git(&["worktree", "list"]).lines().count(), 1);
     assert!(!other.root().join("target/harness/exact").join(&failed.id).exists());
@@ -269,6 +270,37 @@ fn failed_command(repo: &Repo) -> Failed {
     failed
 }
 
+/// What the user chose for a run holds for its replay, and no secret is written down.
+#[test]
+fn the_environment_is_as_it_was_and_secrets_are_in_no_record() {
+    let body = "        assert_eq!(std::env::var(\"LC_TIME\").as_deref(), Ok(\"none\"));\n";
+    let mut repo = sample(&test_of(body), "");
+    repo.set_env("LC_TIME", "then").set_env("LC_AUTH_TOKEN", "hush-hush");
+    let failed = failed(&repo, "unit");
+    let text = record(&repo, &failed.id).to_string();
+    assert!(text.contains("\"LC_TIME\":\"then\"") && !text.contains("hush-hush"), "{text}");
+    repo.set_env("LC_TIME", "now").set_env("LC_NUMERIC", "new");
+    let answer = repo.harness(&["repro", &failed.id]);
+    let lines: Vec<&str> = answer.stdout.lines().collect();
+    assert_eq!(answer.code, 1, "{}", answer.whole());
+    let changed = ["CHANGED: environment LC_NUMERIC none -> new", "CHANGED: environment LC_TIME then -> now"];
+    assert_eq!(lines[..2], changed, "{}", answer.whole());
+    assert!(lines[2].starts_with("REPRODUCED: ") && lines[2].contains("then"), "{}", answer.whole());
+}
+
+#[test]
+fn submodules_and_what_is_no_file_are_said_not_to_be_rebuilt() {
+    let repo = sample(&test_of("        assert_eq!(1 + 1, 3);\n"), "");
+    repo.git(&["init", "--quiet", "../other"]);
+    repo.git(&["-C", "../other", "commit", "--quiet", "--allow-empty", "--message=Begin"]);
+    repo.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "../other", "sub"]);
+    repo.git(&["commit", "--quiet", "--message=Sub"]);
+    let failed = failed(&repo, "unit");
+    let answer = repo.harness(&["repro", &failed.id, "--exact"]);
+    assert_eq!(answer.code, 1, "{}", answer.whole());
+    assert!(answer.stdout.starts_with("NOTE: not rebuilt: sub (a submodule)\n"), "{}", answer.whole());
+}
+
 #[test]
 fn before_the_first_commit_and_outside_of_git() {
     let repo = sample(&test_of("        assert_eq!(1 + 1, 3);\n"), "");
@@ -282,6 +314,11 @@ fn before_the_first_commit_and_outside_of_git() {
     assert_eq!(failed(&repo, "unit").id, outside.id);
     let (code, exact) = replayed(&repo, &[&outside.id, "--exact"]);
     assert_eq!((code, word(&exact)), (1, "REPRODUCED"), "{exact:#}");
+    let lock = repo.root().join(format!("target/harness/exact/{}.lock", outside.id));
+    let held = std::fs::File::open(lock).unwrap();
+    held.lock().unwrap();
+    let busy = repo.harness(&["repro", &outside.id, "--exact"]);
+    assert!(busy.code == 3 && busy.stderr.contains("is being replayed already"), "{}", busy.whole());
 }
 
 /// One that is good, as a file.

@@ -16,6 +16,7 @@ use crate::domain::report::json_line;
 use crate::domain::repro::{Answer, Changed, Exact, ExactError, Order, Tally, changed};
 use crate::domain::run::{Output, environment, ground};
 use crate::ports::cargo::Workspace;
+use crate::ports::process::Supervised;
 use crate::ports::worktree::Repository;
 use crate::ports::{env, fs};
 use crate::ui;
@@ -162,12 +163,13 @@ fn replay(subject: &Subject, exact: bool, args: &Args, workspace: &Workspace, se
     let variables = variables(record, loaded.contract.variables(), scene.target_dir.as_deref());
     let order = Order::of(record, &scene.root, scene.input.clone());
     let beside = tree.as_ref().map(|tree| tree.failed.clone()).unwrap_or_default();
+    let supervised = Supervised::new().map_err(super::Unsupervised)?;
     let mut tally = Tally::default();
     let mut seen: Option<Failure> = None;
     let mut last = RunId(String::new());
     let most = args.until_fail.unwrap_or(args.count);
     while tally.goes < most && tally.ended.is_none() {
-        let go = go::start(&order, &scene.root, &variables)?;
+        let go = go::start(&supervised, &order, &scene.root, &variables)?;
         let (answer, failure) = go.answer(record, &scene.root, &beside);
         // Of several forms the one that was asked for is shown.
         if answer == Answer::Reproduced || seen.is_none() {

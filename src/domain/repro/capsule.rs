@@ -121,7 +121,8 @@ impl Capsule {
             files: files.iter().map(|(name, bytes)| ((*name).to_owned(), Listed::of(bytes))).collect(),
         };
         let total: u64 = files.values().map(|bytes| bytes.len() as u64 + 1024).sum();
-        if total > MOST_BYTES / 2 * 2 - (1 << 20) {
+        // The list and the archive's own blocks come on top.
+        if total > MOST_BYTES - (8 << 20) {
             return Err(CapsuleError::TooLarge);
         }
         let archive = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default()));
@@ -288,4 +289,177 @@ fn json(value: &impl Serialize) -> Vec<u8> {
 
 fn printable(text: &str) -> String {
     crate::base::text::capped(&crate::base::text::one_line(text), 200)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Category, FailureKind, Seed};
+    use crate::domain::record::{Failure, Ground, Mode, Replay, RunId};
+
+    fn good() -> Capsule {
+        let failure = Failure {
+            id: FailureId::new(FailureKind::Test, &["a"]),
+            category: Category::named("ASSERT"),
+            tier: "1".parse().unwrap(),
+            step: "unit".to_owned(),
+            subject: None,
+            message: "left == right".to_owned(),
+            place: None,
+            test: None,
+            excerpt: String::new(),
+            log: "1-unit.log".into(),
+            replay: Replay::default(),
+        };
+        let ground = Ground {
+            root: "/repo".into(),
+            prefix: "".into(),
+            commit: Some("a".repeat(40)),
+            base: None,
+            dirty: true,
+            rustc: "release: 1.95.0".to_owned(),
+            mode: Mode::Full,
+            contract: crate::base::Digest::of_fields([]),
+            lock: None,
+            packages: Vec::new(),
+            locked: false,
+            offline: false,
+            limits: BTreeMap::new(),
+            environment: BTreeMap::new(),
+        };
+        let content = sha256(b"changed");
+        let mut tree = RecordedTree::default();
+        tree.changes.insert("a/b".into(), Change::File { content: content.clone(), executable: false });
+        Capsule {
+            record: FailureRecord::new(RunId("r".to_owned()), Seed::default(), failure, Some(ground)),
+            tree,
+            files: BTreeMap::from([(format!("changes/{content}"), b"changed".to_vec())]),
+        }
+    }
+
+    /// An archive with whatever entries: kind, name, content, and the size that its header claims.
+    fn archive(entries: &[(tar::EntryType, &str, &[u8], Option<u64>)]) -> Vec<u8> {
+        let mut text = Vec::new();
+        for (kind, name, content, claimed) in entries {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(claimed.unwrap_or(content.len() as u64));
+            header.set_entry_type(*kind);
+            // Past what `set_path` would refuse.
+            header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+            header.as_old_mut().linkname[..4].copy_from_slice(b"/etc");
+            header.set_cksum();
+            text.extend_from_slice(header.as_bytes());
+            text.extend_from_slice(content);
+            text.resize(text.len().next_multiple_of(512), 0);
+        }
+        text.resize(text.len() + 1024, 0);
+        compressed(&text)
+    }
+
+    fn compressed(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn refused(bytes: &[u8]) -> String {
+        Capsule::unpack(bytes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_was_packed_is_unpacked_and_the_same_bytes_come_of_it() {
+        let packed = good().pack().unwrap();
+        let unpacked = Capsule::unpack(&packed).unwrap();
+        assert_eq!(unpacked, good());
+        assert_eq!(unpacked.pack().unwrap(), packed);
+    }
+
+    #[test]
+    fn no_entry_leaves_its_folder() {
+        for name in
+            ["../x", "/etc/x", "changes/../../x", "logs/../x", "logs/.x", "x", "changes/x", "logs/a/b", "inputs/../x"]
+        {
+            let told = refused(&archive(&[(tar::EntryType::Regular, name, b"x", None)]));
+            assert_eq!(told, format!("`{name}` has no place in a capsule"));
+        }
+    }
+
+    #[test]
+    fn links_devices_and_extended_headers_are_no_plain_files() {
+        use tar::EntryType;
+        let kinds = [
+            EntryType::Symlink,
+            EntryType::Link,
+            EntryType::Char,
+            EntryType::Block,
+            EntryType::Fifo,
+            EntryType::Directory,
+            EntryType::XHeader,
+            EntryType::GNULongName,
+            EntryType::GNUSparse,
+        ];
+        for kind in kinds {
+            assert_eq!(
+                refused(&archive(&[(kind, "tree.json", b"", None)])),
+                "`tree.json` is not a plain file",
+                "{kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_or_claims_to_be_is_refused_before_it_is_unpacked() {
+        let too_large = CapsuleError::TooLarge.to_string();
+        assert_eq!(refused(&archive(&[(tar::EntryType::Regular, "tree.json", b"", Some(1 << 33))])), too_large);
+        // Its zeros are read as the end of the archive, and what follows counts all the same.
+        let mut zeros = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        io::copy(&mut io::repeat(0).take(MOST_BYTES + 4096), &mut zeros).unwrap();
+        assert_eq!(refused(&zeros.finish().unwrap()), too_large);
+        let cut = archive(&[(tar::EntryType::Regular, "tree.json", b"x", Some(1 << 20))]);
+        assert!(refused(&cut).starts_with("it is not a capsule, or it is cut off"), "{}", refused(&cut));
+    }
+
+    #[test]
+    fn twice_missing_stray_and_changed_entries_are_refused() {
+        let entry = |name: &'static str, text: &'static [u8]| (tar::EntryType::Regular, name, text, None);
+        assert_eq!(refused(&archive(&[entry(TREE, b"{}"), entry(TREE, b"{}")])), "`tree.json` is in it twice");
+        assert_eq!(refused(&archive(&[entry(TREE, b"{}")])), "`capsule.json` is listed, but not in it");
+        let list = br#"{"version":1,"id":"t-00000000","by":"x","files":{"tree.json":{"size":2,"sha256":"00"}}}"#;
+        assert_eq!(refused(&archive(&[entry(LIST, list)])), "`tree.json` is listed, but not in it");
+        assert_eq!(
+            refused(&archive(&[entry(LIST, list), entry(TREE, b"{}")])),
+            "the digest of `tree.json` is not the one listed"
+        );
+        let empty = br#"{"version":1,"id":"t-00000000","by":"x","files":{}}"#;
+        assert_eq!(
+            refused(&archive(&[entry(LIST, empty), entry(TREE, b"{}")])),
+            "`tree.json` has no place in a capsule"
+        );
+        let newer = br#"{"version":2,"all":"else"}"#;
+        assert_eq!(refused(&archive(&[entry(LIST, newer)])), CapsuleError::Newer(2).to_string());
+        assert!(refused(&archive(&[entry(LIST, b"[")])).starts_with("capsule.json cannot be understood: "));
+    }
+
+    #[test]
+    fn what_a_record_would_write_elsewhere_is_refused() {
+        let told = |change: &dyn Fn(&mut Capsule)| {
+            let mut capsule = good();
+            change(&mut capsule);
+            refused(&capsule.pack().unwrap())
+        };
+        let file = || Change::File { content: sha256(b"changed"), executable: false };
+        for path in ["../x", "/etc/x", ".git/hooks/pre-commit", "a/../../x"] {
+            let told = told(&|capsule| drop(capsule.tree.changes.insert(path.into(), file())));
+            assert_eq!(told, CapsuleError::Leaves(path.to_owned()).to_string());
+        }
+        for target in ["/etc", "../../x"] {
+            let told = told(&|capsule| drop(capsule.tree.changes.insert("l".into(), Change::Link(target.to_owned()))));
+            assert_eq!(told, CapsuleError::LeadsOut("l".to_owned()).to_string());
+        }
+        let ground = |change: fn(&mut Ground)| told(&|capsule| capsule.record.ground.iter_mut().for_each(change));
+        assert!(ground(|ground| ground.prefix = "../x".into()).contains("no path within"));
+        assert!(ground(|ground| ground.commit = Some("--upload-pack=x".to_owned())).contains("is no commit"));
+        assert!(told(&|capsule| capsule.record.ground = None).contains("says nothing of the tree"));
+        assert!(told(&|capsule| capsule.files.clear()).contains("is listed, but not in it"));
+    }
 }

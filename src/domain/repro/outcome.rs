@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::base::{ExitCode, FailureId, Seed};
+use crate::base::{Category, ExitCode, FailureId, Seed};
 use crate::domain::record::{Failure, FailureRecord, Mode, RunId, TestName, Verdict};
 
 /// What the process that carries out one go is told.
@@ -95,7 +95,10 @@ impl Go {
         beside: &BTreeSet<FailureId>,
     ) -> (Answer, Option<&Failure>) {
         let id = &before.failure.id;
-        if let Some(again) = self.failures.iter().find(|failure| failure.id == *id) {
+        // A flaky test has another id when it is a property; its name is the same.
+        let is_it =
+            |failure: &&Failure| failure.id == *id || (failure.test.is_some() && failure.test == before.failure.test);
+        if let Some(again) = self.failures.iter().find(is_it) {
             return match same(&before.failure, again, before.ground.as_ref().map(|g| g.root.as_path()), root) {
                 true => (Answer::Reproduced, Some(again)),
                 false => (Answer::Different, Some(again)),
@@ -127,7 +130,10 @@ fn same(before: &Failure, again: &Failure, old: Option<&Utf8Path>, new: &Utf8Pat
             failure.replay.input.as_ref().and_then(|_| text.rsplit_once(" on ")).map(|(cause, _)| cause.to_owned());
         cause.unwrap_or(text)
     };
-    before.category == again.category && words(before, old) == words(again, Some(new))
+    let (old, new) = (words(before, old), words(again, Some(new)));
+    // Alone a flaky test just fails, or doesn't; how it failed is the end of what was said of it.
+    let is_flaky = before.category == Category::flaky() && old.ends_with(&format!(": {new}"));
+    is_flaky || (before.category == again.category && old == new)
 }
 
 /// All goes together.
@@ -165,7 +171,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Category, FailureKind};
+    use crate::base::FailureKind;
     use crate::domain::record::Replay;
 
     fn failure(name: &str, message: &str) -> Failure {
@@ -200,6 +206,20 @@ mod tests {
             assert_eq!(asked(verdict, vec![]), Answer::None(verdict));
             assert_ne!(Answer::None(verdict).exit_code(), ExitCode::Green);
         }
+    }
+
+    #[test]
+    fn a_flaky_test_that_fails_alone_with_the_same_words_is_reproduced() {
+        let mut flaky = failure("a", "failed at first, passed when run again (1 of 5 runs): 1 != 2");
+        flaky.category = Category::flaky();
+        let before = FailureRecord::new(RunId("r".to_owned()), Seed::default(), flaky, None);
+        let answer = |message: &str| {
+            let mut again = failure("a", message);
+            again.id = FailureId::new(FailureKind::Property, &["a"]);
+            let go = Go { verdict: Verdict::Red, run: RunId("s".to_owned()), failures: vec![again] };
+            go.answer(&before, "/x".into(), &BTreeSet::new()).0
+        };
+        assert_eq!((answer("1 != 2"), answer("1 != 3")), (Answer::Reproduced, Answer::Different));
     }
 
     #[test]

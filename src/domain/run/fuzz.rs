@@ -226,7 +226,11 @@ fn failure(
         test: None,
         excerpt: output.chars().take(4096).collect(),
         log: scene.in_run(log),
-        replay: Replay { argv, input: Some(KeptInput { at, kept }), ..Replay::default() },
+        replay: Replay {
+            argv,
+            input: Some(KeptInput { at: at.filter(|at| at.is_relative()), kept }),
+            ..Replay::default()
+        },
     })
 }
 

@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::context::{Context, RunError};
 use super::environment;
+use super::known::Question;
 use crate::base::{Digest, FailureId};
 use crate::domain::provenance::Tree;
 use crate::domain::provenance::snapshot::{self, CHANGES, TakeError};
@@ -32,8 +33,15 @@ pub(super) fn keep(run: &Context<'_>, contract: &Digest, failed: BTreeSet<Failur
         },
     };
     tree.failed = failed;
-    if let Some(question) = run.question {
-        tree.files = contents(question.tree());
+    if let Some(before) = run.question.map(Question::tree) {
+        let (root, target_dir) = (&run.workspace.root, &run.workspace.target_dir);
+        let now = Tree::take(root, target_dir, before.patterns(), Some(before.clone()));
+        let before = contents(before);
+        tree.files = now.as_ref().map(contents).unwrap_or_default();
+        let moved = tree.files.iter().filter(|(path, digest)| before.get(*path).is_some_and(|then| then != *digest));
+        let moved = moved.filter(|(path, _)| path.file_name() != Some("Cargo.lock"));
+        tree.omitted
+            .extend(moved.map(|(path, _)| (path.clone(), "as it was before it was written during the run".to_owned())));
     }
     let text = serde_json::to_string(&tree).unwrap_or_default();
     fs::replace(&run.dir.path.join(TREE), text.as_bytes())?;

@@ -27,6 +27,8 @@ pub(crate) struct Repo {
     home: Utf8PathBuf,
     env: Vec<(String, String)>,
     _folder: TempDir,
+    /// Held by the one test at a time that uses the folder of dependencies.
+    alone: Option<std::fs::File>,
 }
 
 /// What the program answered.
@@ -54,7 +56,7 @@ impl Repo {
         let (root, home) = (top.join("repo"), top.join("home"));
         std::fs::create_dir(&root).unwrap();
         std::fs::create_dir(&home).unwrap();
-        Repo { root, home, env: Vec::new(), _folder: folder }
+        Repo { root, home, env: Vec::new(), _folder: folder, alone: None }
     }
 
     /// Sets a variable for every later call.
@@ -64,11 +66,14 @@ impl Repo {
     }
 
     /// For a fixture that depends on crates: this package's own lock file, so that they are here already, and a target
-    /// folder that outlives the test, so that they are built once. Only one test at a time can use it.
+    /// folder that outlives the test, so that they are built once. Another test that wants it waits.
     pub(crate) fn with_dependencies(&mut self) -> &mut Repo {
         let lock = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock");
         std::fs::copy(lock, self.root.join("Cargo.lock")).unwrap();
         let target = Utf8Path::new(env!("CARGO_TARGET_TMPDIR")).join("dependencies");
+        let alone = std::fs::File::create(target.with_extension("lock")).unwrap();
+        alone.lock().unwrap();
+        self.alone = Some(alone);
         if target.join("harness").exists() {
             std::fs::remove_dir_all(target.join("harness")).unwrap();
         }
