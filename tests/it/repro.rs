@@ -1,9 +1,12 @@
 //! `cargo harness repro`: every kind of failure is replayed, here, in its own tree, and from a capsule in a fresh clone.
 
+use std::process::Command;
+use std::time::Duration;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
-use crate::support::{Answer, Failed, Repo};
+use crate::support::{Answer, Failed, Repo, wait_until};
 
 /// What `repro --message-format json` says.
 fn replayed(repo: &Repo, args: &[&str]) -> (i32, Value) {
@@ -252,13 +255,30 @@ fn the_exact_tree_has_all_kinds_of_changes_and_runs_nothing_of_gits() {
     repo.write(".git/hooks/post-checkout", &format!("#!/bin/sh\ntouch {witness}\n"));
     std::fs::set_permissions(root.join(".git/hooks/post-checkout"), std::fs::Permissions::from_mode(0o755)).unwrap();
     let failed = failed_command(&repo);
-    if witness.exists() {
-        std::fs::remove_file(&witness).unwrap();
-    }
     let (code, exact) = replayed(&repo, &[&failed.id, "--exact"]);
     assert_eq!((code, word(&exact)), (1, "REPRODUCED"), "{exact:#}");
     assert!(exact["failure"]["message"].as_str().unwrap().contains("all there"), "{exact:#}");
     assert!(!witness.exists(), "something of the repository's ran");
+    repo.git(&["status"]);
+    assert!(witness.exists(), "and it would have");
+}
+
+/// The work tree goes with the replay, whoever ends it, and so does everything that it started.
+#[test]
+fn a_replay_that_is_ended_leaves_neither_work_tree_nor_process() {
+    let contract = "tiers.1 = [\"look\"]\n[steps.look]\nuses = \"command\"\nrun = [\"sh\", \"look.sh\"]\n";
+    let repo = sample("//! Empty.\n", contract);
+    repo.write("look.sh", "test -d .git && exit 3\necho here > started\nsleep 3600\n");
+    let failed = failed(&repo, "look");
+    let child = repo.start(&["repro", &failed.id, "--exact"]);
+    let exact = repo.root().join("target/harness/exact").join(&failed.id);
+    wait_until("the step runs", Duration::from_secs(30), || exact.join("tree/started").exists());
+    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(143));
+    assert!(!exact.exists());
+    assert_eq!(repo.git(&["worktree", "list"]).lines().count(), 1);
+    repo.none_is_left();
 }
 
 /// In the tree that it is found in the look fails at its last line or before; both are one failure, by the step's name.
