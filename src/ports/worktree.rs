@@ -84,6 +84,11 @@ impl Repository {
         Ok(paths)
     }
 
+    /// Whether git ignores a path from the top.
+    pub(crate) fn ignores(&self, path: &Utf8Path) -> bool {
+        self.ask(&["check-ignore", "--quiet", "--", path.as_str()]).is_ok()
+    }
+
     /// The submodules that the last commit names.
     pub(crate) fn submodules(&self) -> Vec<Utf8PathBuf> {
         let listed = self.ask(&["ls-files", "--stage", "-z"]).unwrap_or_default();

@@ -311,6 +311,7 @@ fn the_environment_is_as_it_was_and_secrets_are_in_no_record() {
 #[test]
 fn submodules_and_what_is_no_file_are_said_not_to_be_rebuilt() {
     let repo = sample(&test_of("        assert_eq!(1 + 1, 3);\n"), "");
+    repo.write(".gitignore", "/target\nCargo.lock\n");
     repo.git(&["init", "--quiet", "../other"]);
     repo.git(&["-C", "../other", "commit", "--quiet", "--allow-empty", "--message=Begin"]);
     repo.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "../other", "sub"]);
@@ -319,6 +320,10 @@ fn submodules_and_what_is_no_file_are_said_not_to_be_rebuilt() {
     let answer = repo.harness(&["repro", &failed.id, "--exact"]);
     assert_eq!(answer.code, 1, "{}", answer.whole());
     assert!(answer.stdout.starts_with("NOTE: not rebuilt: sub (a submodule)\n"), "{}", answer.whole());
+    // Ignored as it is, the lock file decides what is built.
+    let run = record(&repo, &failed.id)["run"].as_str().unwrap().to_owned();
+    let tree: Value = serde_json::from_str(&repo.read(&format!("target/harness/runs/{run}/tree.json"))).unwrap();
+    assert!(tree["changes"]["Cargo.lock"].is_object(), "{tree:#}");
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub(super) fn export(subject: &Subject, file: &Utf8Path, settings: &Settings) ->
         MessageFormat::Json => json_line("export", &facts),
         MessageFormat::Human | MessageFormat::Github => {
             let at = commit.map(|commit| format!(" at commit {commit}")).unwrap_or_default();
-            format!("EXPORTED: {id}{at} with {changes} changed files to {file}, {} bytes\n", bytes.len())
+            format!("EXPORTED: {id}{at} with {} to {file}, {} bytes\n", counted(changes), bytes.len())
         }
     });
     Ok(ExitCode::Green)
@@ -133,7 +133,7 @@ fn shown(capsule: &Capsule, workspace: &Workspace) -> String {
     }
     let folder = workspace.harness_dir().join("exact").join(failure.id.as_str());
     let commit = record.ground.as_ref().and_then(|ground| ground.commit.as_deref()).unwrap_or("no commit");
-    lines.push(format!("WRITES: {folder}: {commit} with {} changed files", tree.changes.len()));
+    lines.push(format!("WRITES: {folder}: {commit} with {}", counted(tree.changes.len())));
     let changes = tree.changes.iter().take(MOST_SHOWN).map(|(path, change)| {
         let path = one_line(path.as_str());
         match change {
@@ -149,4 +149,8 @@ fn shown(capsule: &Capsule, workspace: &Workspace) -> String {
     let environment = record.ground.iter().flat_map(|ground| &ground.environment);
     lines.extend(environment.map(|(name, value)| format!("SETS: {}={}", one_line(name), one_line(value))));
     lines.join("\n")
+}
+
+fn counted(changes: usize) -> String {
+    format!("{changes} changed file{}", if changes == 1 { "" } else { "s" })
 }

@@ -37,17 +37,24 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Takes what differs, and writes the contents of changed files into a folder, each by its digest. Paths below `skip` are no part of it.
+/// Takes what differs, and writes the contents of changed files into a folder, each by its digest. Paths below `skip` are no part of it, and
+/// `also` is one even where git ignores it.
 ///
 /// # Errors
 /// Git can't tell, or the folder can't be written.
-pub(crate) fn take(repository: &Repository, skip: &Utf8Path, store: &Utf8Path) -> Result<RecordedTree, TakeError> {
+pub(crate) fn take(
+    repository: &Repository,
+    also: &Utf8Path,
+    skip: &Utf8Path,
+    store: &Utf8Path,
+) -> Result<RecordedTree, TakeError> {
     let mut tree = RecordedTree::default();
     let mut left = MOST_BYTES;
     for path in repository.submodules() {
         tree.omitted.insert(path, "a submodule".to_owned());
     }
-    for path in repository.differing()? {
+    let ignored = (fs::is_present(&repository.top.join(also)) && repository.ignores(also)).then(|| also.to_owned());
+    for path in repository.differing()?.into_iter().chain(ignored) {
         let full = repository.top.join(&path);
         if full.starts_with(skip) || tree.omitted.contains_key(&path) {
             continue;
@@ -57,6 +64,10 @@ pub(crate) fn take(repository: &Repository, skip: &Utf8Path, store: &Utf8Path) -
             break;
         }
         let change = match fs::entry(&full) {
+            Entry::Absent if path.as_str().contains(char::REPLACEMENT_CHARACTER) => {
+                tree.omitted.insert(path, "its name is not UTF-8".to_owned());
+                continue;
+            }
             Entry::Absent => Change::Deleted,
             Entry::Link => match fs::link_target(&full) {
                 Some(target) => Change::Link(target),

@@ -21,9 +21,12 @@ pub(crate) const TREE: &str = "tree.json";
 pub(super) fn keep(run: &Context<'_>, contract: &Digest, failed: BTreeSet<FailureId>) -> Result<Ground, RunError> {
     let root = &run.workspace.root;
     let repository = Repository::find(root);
+    let prefix = repository.as_ref().and_then(|repository| root.strip_prefix(&repository.top).ok());
+    let prefix = prefix.map(Utf8Path::to_owned).unwrap_or_default();
+    let (lock, store) = (prefix.join("Cargo.lock"), run.dir.path.join(CHANGES));
     let mut tree = match &repository {
         None => RecordedTree::default(),
-        Some(repository) => match snapshot::take(repository, &run.workspace.target_dir, &run.dir.path.join(CHANGES)) {
+        Some(repository) => match snapshot::take(repository, &lock, &run.workspace.target_dir, &store) {
             Ok(tree) => tree,
             Err(TakeError::Fs(error)) => return Err(error.into()),
             // The failure is what counts; that its tree can't be rebuilt, `repro --exact` says.
@@ -49,11 +52,7 @@ pub(super) fn keep(run: &Context<'_>, contract: &Digest, failed: BTreeSet<Failur
     let limits = [("test-timeout", settings.test_timeout), ("step-timeout", settings.step_timeout)];
     Ok(Ground {
         root: root.clone(),
-        prefix: repository
-            .as_ref()
-            .and_then(|repository| root.strip_prefix(&repository.top).ok())
-            .map(Utf8Path::to_owned)
-            .unwrap_or_default(),
+        prefix,
         commit: repository.as_ref().and_then(Repository::head),
         base: repository.as_ref().and_then(|_| git::base(root)),
         dirty: !tree.changes.is_empty() || !tree.omitted.is_empty(),
