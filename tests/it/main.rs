@@ -9,15 +9,18 @@
 #![expect(clippy::disallowed_methods, reason = "the tests stand outside of the doors that they test")]
 
 mod ahead;
+mod audit;
 mod cache;
 mod edits;
 mod engine;
 mod fixtures;
 mod flaky;
 mod interrupt;
+mod kill;
 mod ladder;
 mod layers;
 mod lock;
+mod limits;
 mod planting;
 mod readme;
 mod sampling;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::{AuditLog, Entry, read_line};
 use crate::base::Digest;
+use crate::base::text::counted;
 use crate::domain::record::AuditHead;
 use crate::ports::{fs, journal};
 
@@ -32,14 +33,18 @@ pub(crate) enum Broken {
     OutOfOrder { line: u64 },
     #[error("line {line} is missing and all that follow it: the log has {found}, and {kept} were written")]
     Cut { line: u64, found: u64, kept: u64 },
-    #[error("the log is gone, and {kept} lines were written")]
+    #[error("the log is gone, and {} been written", have(*kept))]
     Gone { kept: u64 },
     #[error("line {line} is another one than was written at its place")]
     Rewritten { line: u64 },
-    #[error("line {line} begins anew: the {kept} lines that were written before are gone or changed")]
+    #[error("line {line} begins anew, though {} been written before", have(*kept))]
     Anew { line: u64, kept: u64 },
     #[error("line {line} recorded {run}, whose run.json has been changed since")]
     Record { line: u64, run: String },
+}
+
+fn have(lines: u64) -> String {
+    format!("{} {}", counted(lines, "line"), if lines == 1 { "has" } else { "have" })
 }
 
 /// The part of a `run.json` that matters here.
