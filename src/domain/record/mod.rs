@@ -12,6 +12,6 @@ pub(crate) use audit_head::AuditHead;
 pub(crate) use event::Event;
 pub(crate) use failure::{Failure, Place, Replay, TestName};
 pub(crate) use failure_record::FailureRecord;
-pub(crate) use run_record::{Locked, Mode, RunId, RunRecord, SuiteFacts, Tool, Verdict};
 pub(crate) use limit_record::{LimitRecord, Strength};
+pub(crate) use run_record::{Locked, Mode, RunId, RunRecord, SuiteFacts, Tool, Verdict};
 pub(crate) use step_record::{Counts, Outcome, StepRecord, TestOutcome, TestRecord};
