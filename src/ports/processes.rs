@@ -90,6 +90,12 @@ pub(crate) fn own_memory(pid: i32) -> Option<u64> {
     Some(text.lines().filter_map(kilobytes).sum::<u64>() << 10)
 }
 
+/// With which words a process was started; nothing where that can't be seen any more.
+pub(crate) fn command_line(pid: i32) -> String {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).trim_end_matches('\0').replace('\0', " ")
+}
+
 /// The machine's memory in bytes.
 pub(crate) fn machine_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;

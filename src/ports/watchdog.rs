@@ -70,6 +70,7 @@ pub(crate) struct Watchdog {
     free: BTreeMap<u64, u64>,
     state: Mutex<State>,
     passed: OnceLock<Resource>,
+    largest: OnceLock<(String, u64)>,
 }
 
 #[derive(Debug)]
@@ -89,7 +90,15 @@ impl Watchdog {
         let now = clock::now();
         let free = places.written.iter().filter_map(|folder| free_space(folder)).collect();
         let state = State { roots: Vec::new(), spent: Duration::ZERO, processes_at: now, output_at: now, disk_at: now };
-        Watchdog { limits, places, began: super::stamp::now(), free, state: Mutex::new(state), passed: OnceLock::new() }
+        Watchdog {
+            limits,
+            places,
+            began: super::stamp::now(),
+            free,
+            state: Mutex::new(state),
+            passed: OnceLock::new(),
+            largest: OnceLock::new(),
+        }
     }
 
     /// The limits that it goes by.
@@ -100,6 +109,11 @@ impl Watchdog {
     /// What is past its limit, if anything ever was.
     pub(crate) fn passed(&self) -> Option<Resource> {
         self.passed.get().copied()
+    }
+
+    /// Where memory is past its limit: the command line of the process that had most of it, and how many bytes.
+    pub(crate) fn largest(&self) -> Option<&(String, u64)> {
+        self.largest.get()
     }
 
     /// From now on this supervisor and all below it count.
@@ -166,8 +180,13 @@ impl Watchdog {
             let own = |process: &processes::Process| {
                 processes::own_memory(process.pid).unwrap_or_else(|| processes::bytes(process.resident))
             };
-            let memory: u64 = all.iter().filter(|process| !process.is_dead).map(own).sum();
-            if self.limits.memory.is_some_and(|limit| memory > limit) {
+            let living = all.iter().filter(|process| !process.is_dead);
+            let memory: Vec<(i32, u64)> = living.map(|process| (process.pid, own(process))).collect();
+            let together: u64 = memory.iter().map(|(_, bytes)| bytes).sum();
+            if self.limits.memory.is_some_and(|limit| together > limit) {
+                if let Some((pid, bytes)) = memory.into_iter().max_by_key(|(_, bytes)| *bytes) {
+                    let _ = self.largest.set((processes::command_line(pid), bytes));
+                }
                 self.pass(Resource::Memory);
             }
         }

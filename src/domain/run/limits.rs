@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use super::context::{Context, Done, humane};
+use crate::base::text::{capped, one_line};
 use crate::base::{ByteSize, Category, TimeLimit};
 use crate::domain::contract::Contract;
 use crate::domain::ladder::PlannedStep;
@@ -128,6 +129,17 @@ pub(super) fn conclude(run: &Context<'_>, step: &PlannedStep, done: &mut Done) {
     let log = run.log(step);
     let scene = run.scene(step, &run.dir.path, &log);
     done.failures.push(scene.step_failure(category, &format!("stopped at the step's {what}")));
+    let largest = run.limits.begun(step).and_then(|watchdog| watchdog.largest().cloned());
+    // What differs from run to run is no part of the failure.
+    done.notes.extend(largest.map(|(command, bytes)| {
+        let program = command.strip_prefix(run.workspace.target_dir.as_str()).unwrap_or(&command);
+        format!(
+            "{}: most of the memory, {}, was held by {}",
+            step.name,
+            said_size(bytes),
+            capped(&one_line(program), 120)
+        )
+    }));
     let by_time = resource == Resource::Cpu;
     done.outcome = Some(if by_time { Outcome::TimedOut } else { Outcome::Failed });
     done.cached = false;
