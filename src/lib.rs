@@ -8,7 +8,7 @@
 //! - `commands`: one verb per file: arguments, request, domain, exit code.
 //! - `ui`: the only writer to standard output and standard error.
 //! - `domain`: what the harness knows. `record` (the shared words), `contract`, `ladder` (what to run, pure), `provenance` (what a
-//!   verdict rests on, as digests), `run` (carries out a plan, and keeps what was green), `report` (a record as text, JSON lines, annotations).
+//!   verdict rests on, as digests, and the audit log), `run` (carries out a plan, and keeps what was green), `report` (a record as text, JSON lines, annotations).
 //! - `ports`: the only doors to processes, files, clock and environment.
 //! - `base`: values without IO.
 //!
@@ -19,6 +19,9 @@
 //! - A step runs under a supervisor process (`ports::supervisor`), each test under a shim (`domain::run::shim`); both are this
 //!   program. When the supervisor ends, for whatever reason, no process of the step is left. A run of `watch` is this
 //!   program once more, and ends with the one that follows it.
+//! - What a step's processes use together is watched from this process (`ports::watchdog`); each of them has the kernel's limits that its
+//!   supervisor has set on itself. A run is found, to be killed, by the lock that it holds, never by a number in a file.
+//! - What judges is in the audit log (`domain::provenance::audit`) before its answer is told.
 //! - A kept verdict (`domain::run::known`, `fast::green`) is found by the digest of what it rests on. Whatever may change a verdict is in
 //!   a digest or isn't passed on to what is run; what was touched during a run is not kept; a doubt is a miss.
 //! - Files that outlive a run appear whole by rename, or are append-only logs.

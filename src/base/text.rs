@@ -38,6 +38,16 @@ pub(crate) fn without_escapes(text: &str) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
+/// `1 line`, `2 lines`, `2 processes`.
+pub(crate) fn counted(count: u64, thing: &str) -> String {
+    let ending = match count {
+        1 => "",
+        _ if thing.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{count} {thing}{ending}")
+}
+
 /// The text as one line: escape sequences of terminals are dropped; a line break or another control character, with the blanks
 /// that follow it, becomes one space. So do the marks that reorder or hide what stands beside them.
 pub(crate) fn one_line(text: &str) -> String {

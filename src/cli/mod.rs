@@ -45,6 +45,10 @@ enum Verb {
     Repro(commands::repro::Args),
     /// Pin compiler, tools, inputs and seeds in Harness.lock, or say what has drifted from it
     Lock(commands::lock::Args),
+    /// End every run of this repository, whole process trees
+    Kill(commands::kill::Args),
+    /// `audit log`: print or verify the record of what was judged and changed, by whom
+    Audit(commands::audit::Args),
     /// Turn existing logs of cargo, rustc, nextest and other compilers into the brief form
     Summarize(commands::summarize::Args),
     /// Say whether everything is here that the contract needs, in which version
@@ -109,6 +113,7 @@ fn hidden(args: &[OsString]) -> Option<u8> {
     match verb {
         commands::repro::VERB => Some(commands::repro::go(rest().first()?)),
         supervisor::VERB => Some(supervisor::main(rest().first()?).code()),
+        supervisor::LEASH => Some(supervisor::leash(&rest())),
         shim::VERB => {
             let answer = shim::main(&rest());
             answer.note.iter().for_each(|note| ui::note(note));
@@ -129,6 +134,8 @@ fn dispatch(verb: Verb, settings: &Settings) -> commands::Result {
         Verb::Merge(args) => commands::merge::run(&args, settings),
         Verb::Repro(args) => commands::repro::run(&args, settings),
         Verb::Lock(args) => commands::lock::run(&args, settings),
+        Verb::Kill(args) => commands::kill::run(&args, settings),
+        Verb::Audit(args) => commands::audit::run(&args, settings),
         Verb::Summarize(args) => commands::summarize::run(&args, settings.output),
         Verb::Doctor => commands::doctor::run(settings.manifest_path.as_deref()),
         Verb::Init => commands::init::run(settings.manifest_path.as_deref()),

@@ -2,14 +2,17 @@
 
 use std::sync::Mutex;
 
-use super::{Detail, MessageFormat, Settings};
-use crate::base::{Percent, Seed, Shard, Tiers};
+use camino::Utf8Path;
+
+use super::{Detail, MessageFormat, Settings, audit};
+use crate::base::{Digest, Percent, Seed, Shard, Tiers};
 use crate::domain::contract::{self, Sample};
 use crate::domain::ladder::{self, Request};
-use crate::domain::record::Mode;
+use crate::domain::record::{Mode, RunRecord};
 use crate::domain::report;
 use crate::domain::run::{
-    self, Ahead, CargoFlags, Context, Finished, Footing, Output, Place, Question, RunDir, Toolchain, Wording,
+    self, Ahead, CargoFlags, Context, Finished, Footing, Output, Place, Question, RunDir, StepLimits, Toolchain,
+    Wording,
 };
 use crate::ports::cargo::Workspace;
 use crate::ports::process::Supervised;
@@ -145,7 +148,9 @@ pub(super) fn carry_out(
     let mut question = known.as_ref().and_then(|place| Question::put(place, wording, None).ok());
     if let (Some(place), Some(question)) = (&known, &question) {
         let output = Output::new(place.harness_dir());
+        output.check_stop()?;
         if let Some(finished) = run::recall(question, &output, args.packages.is_empty(), started)? {
+            note_down(&finished, &output, &place.root, Some(question.tree().digest()))?;
             report(&finished, settings)?;
             return Ok(finished);
         }
@@ -162,8 +167,9 @@ pub(super) fn carry_out(
         question = Question::put(&Place::of(&workspace), wording, Some(&patterns)).ok();
     }
     let output = Output::new(workspace.harness_dir());
+    output.check_stop()?;
     let dir = output.begin(loaded.contract.run.keep_runs)?;
-    let runner = Supervised::new().map_err(super::Unsupervised)?;
+    let runner = Supervised::new().map_err(super::Unsupervised)?.heeding(output.stop_file());
     let flags = CargoFlags { packages: args.packages.clone(), locked: args.locked, offline: args.offline };
     let progress = Mutex::new(Progress::new(settings.output.detail == Detail::Quiet));
     let tell = |event| {
@@ -185,18 +191,32 @@ pub(super) fn carry_out(
         question: None,
         footing: Footing::default(),
         ahead: Ahead::default(),
+        limits: StepLimits::default(),
         deadline: clock::now() + loaded.contract.run.timeout.duration(),
     };
     let notes = loaded.inactive_note().into_iter().collect();
+    let tree = question.as_ref().map(|question| question.tree().digest().clone());
     let result = run::carry_out(context, question, asked, loaded.digest.clone(), notes);
     if let Ok(progress) = progress.into_inner() {
         progress.finish();
     }
     let finished = result?;
+    note_down(&finished, &output, &workspace.root, tree.as_ref())?;
     if !aside {
         say(&finished, &dir, settings)?;
     }
     Ok(finished)
+}
+
+/// Records in the audit log what a run came to, before anybody is told.
+pub(super) fn note_down(
+    finished: &Finished,
+    output: &Output,
+    root: &Utf8Path,
+    tree: Option<&Digest>,
+) -> super::Result<()> {
+    let RunRecord { id, verdict, cached, .. } = &finished.record;
+    audit::record(output, root, tree, Some((id, *cached)), (&verdict.word().to_lowercase(), verdict.exit_code()))
 }
 
 /// A request in words that tell it from every other, and what it has in common with those for other steps.

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use super::{MessageFormat, Settings};
+use super::{MessageFormat, Settings, audit};
 use crate::base::ExitCode;
 use crate::domain::contract;
 use crate::domain::provenance::{Drift, FILE, Lock};
 use crate::domain::report::json_line;
-use crate::domain::run::{Toolchain, locked};
+use crate::domain::run::{Output, Toolchain, locked};
 use crate::ports::cargo::Workspace;
 use crate::ui;
 
@@ -39,11 +39,19 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> super::Result {
     } else {
         Facts { pinned: now.len(), written: now.write(&workspace.root)?, drift: Vec::new() }
     };
+    let code = if facts.drift.is_empty() { ExitCode::Green } else { ExitCode::Red };
+    let outcome = match (args.check, facts.written) {
+        (true, _) => "lock checked",
+        (false, true) => "locked",
+        (false, false) => "lock up to date",
+    };
+    let output = Output::new(workspace.harness_dir());
+    audit::record(&output, &workspace.root, None, None, (outcome, code))?;
     ui::print(&match settings.output.format {
         MessageFormat::Json => json_line("lock", &facts),
         MessageFormat::Human | MessageFormat::Github => text(&facts, args.check),
     });
-    Ok(if facts.drift.is_empty() { ExitCode::Green } else { ExitCode::Red })
+    Ok(code)
 }
 
 fn text(facts: &Facts, check: bool) -> String {

@@ -50,6 +50,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> super::Result {
     let sizes = record.suites.iter().map(|(step, suite)| (step.clone(), suite.tests)).collect();
     History::record(&output, &tests, &sizes)?;
     let finished = Finished { record, tests };
+    ladder::note_down(&finished, &output, &workspace.root, None)?;
     ladder::say(&finished, &dir, settings)?;
     Ok(finished.record.verdict.exit_code())
 }

@@ -6,9 +6,11 @@ use crate::base::{ExitCode, Explain};
 use crate::domain::report::json_error;
 use crate::ui;
 
+pub(crate) mod audit;
 pub(crate) mod contract;
 pub(crate) mod doctor;
 pub(crate) mod init;
+pub(crate) mod kill;
 pub(crate) mod ladder;
 pub(crate) mod lock;
 pub(crate) mod merge;

@@ -16,6 +16,17 @@ pub(crate) fn vars() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os()
 }
 
+/// The command line, without the program itself.
+pub(crate) fn args() -> impl Iterator<Item = String> {
+    std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned())
+}
+
+/// Where programs of this user keep what is to outlive a reboot; none where there is no home.
+pub(crate) fn state_home() -> Option<Utf8PathBuf> {
+    let named = var("XDG_STATE_HOME").map(Utf8PathBuf::from).filter(|path| path.is_absolute());
+    named.or_else(|| Some(Utf8PathBuf::from(var("HOME").filter(|home| !home.is_empty())?).join(".local/state")))
+}
+
 /// The folder that the process was started in.
 pub(crate) fn current_dir() -> std::io::Result<Utf8PathBuf> {
     utf8(std::env::current_dir()?)

@@ -47,7 +47,7 @@ impl Explain for FsError {
 /// The result of a file operation.
 pub(crate) type Result<T> = std::result::Result<T, FsError>;
 
-fn failed(verb: &'static str, path: &Utf8Path) -> impl FnOnce(io::Error) -> FsError {
+pub(super) fn failed(verb: &'static str, path: &Utf8Path) -> impl FnOnce(io::Error) -> FsError {
     let path = path.to_owned();
     move |cause| FsError { verb, path, cause: bare(cause) }
 }

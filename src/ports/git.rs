@@ -63,6 +63,28 @@ pub(crate) fn dir(top: &Utf8Path) -> Option<Utf8PathBuf> {
     Some(top.join(text.strip_prefix("gitdir: ")?.trim_end()))
 }
 
+/// The commit that is checked out at a folder or the nearest one above it that git knows, read from git's files. None before the first
+/// commit, and where git keeps its references in another form.
+pub(crate) fn head(folder: &Utf8Path) -> Option<String> {
+    let own = folder.ancestors().find_map(dir)?;
+    let head = fs::read_text(&own.join("HEAD")).ok()?;
+    let Some(name) = head.trim_end().strip_prefix("ref: ") else { return commit(&head) };
+    // References are of all work trees together.
+    let common = fs::read_text(&own.join("commondir")).map_or(own.clone(), |path| own.join(path.trim_end()));
+    let loose = fs::read_text(&common.join(name)).ok().and_then(|text| commit(&text));
+    loose.or_else(|| {
+        let packed = fs::read_text(&common.join("packed-refs")).ok()?;
+        packed.lines().find_map(|line| commit(line.strip_suffix(name)?.strip_suffix(' ')?))
+    })
+}
+
+/// Only what is a commit's name and nothing else.
+fn commit(text: &str) -> Option<String> {
+    let name = text.trim_end();
+    let is_name = [40, 64].contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_name.then(|| name.to_owned())
+}
+
 /// Every file that git has in its index, relative to the top of the work tree. None where git can't say.
 pub(crate) fn tracked(top: &Utf8Path) -> Option<Vec<Utf8PathBuf>> {
     let text = answer(top, &["ls-files", "-z"])?;
@@ -88,7 +110,7 @@ fn ask(dir: &Utf8Path, question: &[&str]) -> Vec<Utf8PathBuf> {
 fn answer(dir: &Utf8Path, question: &[&str]) -> Option<String> {
     let command = ["git", "-C", dir.as_str()];
     let argv: Vec<String> = command.iter().chain(&HARMLESS).chain(question).map(|word| (*word).to_owned()).collect();
-    process::capture(&argv).ok().filter(|output| output.success).map(|output| output.stdout)
+    process::capture_briefly(&argv).ok().filter(|output| output.success).map(|output| output.stdout)
 }
 
 /// The lines of a tree that differ from a commit.

@@ -2,6 +2,22 @@
 
 use super::fs;
 
+/// The machine's name.
+pub(crate) fn name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The name of the user whom this process works for, or the number where the system knows none.
+pub(crate) fn user() -> String {
+    let number = rustix::process::geteuid().as_raw().to_string();
+    let known = fs::read_text("/etc/passwd".into()).unwrap_or_default();
+    let mut names = known.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        Some((fields.next()?, fields.nth(1)?))
+    });
+    names.find(|(_, user)| *user == number).map_or(number.clone(), |(name, _)| name.to_owned())
+}
+
 /// One line that is another one on another machine, under another kernel, or for another user.
 pub(crate) fn facts() -> String {
     let kernel = rustix::system::uname();

@@ -4,15 +4,16 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the door")]
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
-use super::supervisor::{self, Ended, Order, Report};
-use super::{env, tree};
+use super::supervisor::{self, AT_ONCE, Ended, Order, Report};
+use super::watchdog::Watchdog;
+use super::{env, fs, tree};
 
 /// What a short command printed.
 #[derive(Clone, Debug)]
@@ -22,7 +23,8 @@ pub(crate) struct Captured {
     pub(crate) stderr: String,
 }
 
-/// Runs a trusted tool to its end and takes what it prints. Its output is bounded by what the tool has to say.
+/// Runs a trusted tool to its end and takes what it prints. Its output is bounded by what the tool has to say. It ends with this
+/// process, and with it whatever it has started.
 ///
 /// # Errors
 /// Where the program can't be started, or `argv` is empty.
@@ -35,9 +37,32 @@ pub(crate) fn capture(argv: &[String]) -> io::Result<Captured> {
 /// # Errors
 /// As `capture`.
 pub(crate) fn capture_in(dir: &Utf8Path, argv: &[String]) -> io::Result<Captured> {
+    if argv.is_empty() {
+        return Err(io::Error::other("no program"));
+    }
+    let (lifeline, held) = io::pipe()?;
+    let leash = [supervisor::LEASH].into_iter().chain(argv.iter().map(String::as_str));
+    let command = plain(duct::cmd(env::own_program(), leash)).dir(dir).stdin_file(lifeline);
+    let output = command.stdout_capture().stderr_capture().unchecked().run()?;
+    drop(held);
+    if output.status.code() == Some(supervisor::NOT_STARTED)
+        && let Some(error) = supervisor::why_not_started(&output.stderr)
+    {
+        return Err(error);
+    }
+    captured(&output)
+}
+
+/// Asks a tool that is known to end at once by itself and to start nothing that doesn't: a process less than `capture` needs.
+///
+/// # Errors
+/// As `capture`.
+pub(crate) fn capture_briefly(argv: &[String]) -> io::Result<Captured> {
     let (program, args) = argv.split_first().ok_or_else(|| io::Error::other("no program"))?;
-    let output =
-        plain(duct::cmd(program, args)).dir(dir).stdin_null().stdout_capture().stderr_capture().unchecked().run()?;
+    captured(&plain(duct::cmd(program, args)).stdin_null().stdout_capture().stderr_capture().unchecked().run()?)
+}
+
+fn captured(output: &std::process::Output) -> io::Result<Captured> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(Captured { success: output.status.success(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
 }
@@ -67,6 +92,8 @@ pub(crate) struct Job<'a> {
     pub(crate) stdout: &'a Utf8Path,
     pub(crate) stderr: &'a Utf8Path,
     pub(crate) limit: Duration,
+    /// Beside the time.
+    pub(crate) watchdog: Option<&'a Watchdog>,
 }
 
 /// What the caller wants of a command that is under way.
@@ -89,6 +116,8 @@ pub(crate) trait Runner: Sync {
 #[derive(Clone, Debug)]
 pub(crate) struct Supervised {
     signal: Arc<AtomicUsize>,
+    /// While this file is there, nothing is run.
+    stop: Option<Utf8PathBuf>,
 }
 
 /// How often `tick` is called, and how soon an interrupt is noticed.
@@ -106,7 +135,12 @@ impl Supervised {
         }
         // What a supervisor watched falls to this process where somebody kills the supervisor.
         tree::become_subreaper()?;
-        Ok(Supervised { signal })
+        Ok(Supervised { signal, stop: None })
+    }
+
+    /// A file by which whoever creates it stops the commands as SIGTERM does.
+    pub(crate) fn heeding(self, stop: Utf8PathBuf) -> Supervised {
+        Supervised { stop: Some(stop), ..self }
     }
 
     /// This program once more, in a folder and with some variables set or unset; what it prints. A signal to this process is passed
@@ -144,6 +178,9 @@ impl Supervised {
             stdout: job.stdout.to_string(),
             stderr: job.stderr.to_string(),
             limit_ms: u64::try_from(job.limit.as_millis()).unwrap_or(u64::MAX),
+            open_files: job.watchdog.and_then(|watchdog| watchdog.limits().files),
+            // Later than the watchdog, which knows what to say of it.
+            cpu_s: job.watchdog.and_then(|watchdog| watchdog.limits().cpu).map(|limit| limit.as_secs() + 2),
         };
         let order = serde_json::to_string(&order).map_err(io::Error::other)?;
         let (lifeline, held) = io::pipe()?;
@@ -155,6 +192,10 @@ impl Supervised {
             };
         }
         let handle = command.dir(job.dir).stdin_file(lifeline).stdout_capture().unchecked().start()?;
+        let supervisor = handle.pids().first().and_then(|pid| i32::try_from(*pid).ok()).unwrap_or(0);
+        if let Some(watchdog) = job.watchdog {
+            watchdog.begin(supervisor);
+        }
         let mut held = Some(held);
         let output = loop {
             if let Some(output) = handle.wait_timeout(TICK)? {
@@ -163,23 +204,44 @@ impl Supervised {
             if tick() == Wish::Stop || self.interrupted().is_some() {
                 held.take();
             }
+            if job.watchdog.and_then(Watchdog::look).is_some()
+                && let Some(mut held) = held.take()
+            {
+                // Who reads no more has ended.
+                let _ = held.write_all(&[AT_ONCE]);
+            }
         };
-        Ok(serde_json::from_slice(&output.stdout).unwrap_or_else(|_| {
+        let mut report: Report = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| {
             let lost = format!("the supervisor of the step ended with {}", output.status);
-            Report { ended: Ended::Lost(lost), swept: tree::kill_all(SWEEP) }
-        }))
+            Report { swept: tree::kill_all(SWEEP), ..Report::of(Ended::Lost(lost)) }
+        });
+        if let Some(watchdog) = job.watchdog {
+            watchdog.end(supervisor, Duration::from_millis(report.cpu_ms));
+            if let Some(resource) = watchdog.passed() {
+                report.ended = Ended::OverLimit(resource);
+            }
+        }
+        Ok(report)
     }
 }
 
 impl Runner for Supervised {
     fn run(&self, job: &Job<'_>, tick: &mut dyn FnMut() -> Wish) -> Report {
         if self.interrupted().is_some() {
-            return Report { ended: Ended::Stopped, swept: 0 };
+            return Report::of(Ended::Stopped);
         }
-        self.start(job, tick).unwrap_or_else(|error| Report { ended: Ended::Lost(error.to_string()), swept: 0 })
+        if let Some(resource) = job.watchdog.and_then(Watchdog::passed) {
+            return Report::of(Ended::OverLimit(resource));
+        }
+        self.start(job, tick).unwrap_or_else(|error| Report::of(Ended::Lost(error.to_string())))
     }
 
     fn interrupted(&self) -> Option<i32> {
+        if self.stop.as_deref().is_some_and(fs::is_present) {
+            // It may be gone when the next one asks.
+            let term = signal_hook::consts::SIGTERM as usize;
+            let _ = self.signal.compare_exchange(0, term, Ordering::SeqCst, Ordering::SeqCst);
+        }
         match self.signal.load(Ordering::SeqCst) {
             0 => None,
             number => i32::try_from(number).ok(),
@@ -244,4 +306,8 @@ fn terminate(handle: &duct::Handle) {
 /// For a followed run: whoever started it may be killed at any moment.
 pub(crate) fn end_with_caller() {
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
+    // Whoever was killed before that is not heard of, but reads no more.
+    if tree::has_no_reader(&io::stdout()) {
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
+    }
 }

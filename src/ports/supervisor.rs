@@ -6,24 +6,34 @@
 #![expect(clippy::disallowed_methods, reason = "the supervisor spawns the command of a step")]
 
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::clock;
 use super::tree::{self, SignalPipe, Watch, Woke};
+use super::watchdog::Resource;
+use super::{clock, processes};
 use crate::base::ExitCode;
 
 /// The hidden verb by which the harness starts itself as a supervisor.
 pub(crate) const VERB: &str = "__supervise";
 
+/// The hidden verb by which the harness starts a tool that it asks something, with the tool's own output and exit code.
+pub(crate) const LEASH: &str = "__leash";
+
+/// What a leash answers where there is no such tool; why stands on its standard error.
+pub(super) const NOT_STARTED: i32 = 127;
+
+/// Before the number of the system's error.
+const WHY: &str = "__leash: ";
+
 /// How long a command may take to end after it was asked to.
 const GRACE: Duration = Duration::from_millis(500);
 /// How long the sweep of what is left may take.
-const SWEEP: Duration = Duration::from_secs(1);
+const SWEEP: Duration = Duration::from_secs(5);
 
 /// What the harness passes as the supervisor's one argument.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,7 +42,16 @@ pub(crate) struct Order {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) limit_ms: u64,
+    /// Of each process below.
+    #[serde(default)]
+    pub(crate) open_files: Option<u64>,
+    /// Processor time of each process below, in seconds.
+    #[serde(default)]
+    pub(crate) cpu_s: Option<u64>,
 }
+
+/// What the harness writes into the lifeline before it closes it where there is no time to end by oneself.
+pub(super) const AT_ONCE: u8 = b'!';
 
 /// How a supervised command ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +60,8 @@ pub(crate) enum Ended {
     Exited(i32),
     Signalled(i32),
     TimedOut,
+    /// All processes of the step together were past a limit.
+    OverLimit(Resource),
     /// The harness was told to stop.
     Stopped,
     /// There is no such program, or it may not be run.
@@ -55,13 +76,23 @@ pub(crate) struct Report {
     pub(crate) ended: Ended,
     /// How many processes were still living when the command had ended.
     pub(crate) swept: usize,
+    /// The processor time of everything that was started, in milliseconds.
+    #[serde(default)]
+    pub(crate) cpu_ms: u64,
+}
+
+impl Report {
+    /// Without anything that would have to be swept.
+    pub(crate) fn of(ended: Ended) -> Report {
+        Report { ended, swept: 0, cpu_ms: 0 }
+    }
 }
 
 /// The body of the hidden verb.
 pub(crate) fn main(order: &str) -> ExitCode {
     let report = match serde_json::from_str::<Order>(order) {
         Ok(order) => supervise(&order),
-        Err(error) => Report { ended: Ended::Lost(error.to_string()), swept: 0 },
+        Err(error) => Report::of(Ended::Lost(error.to_string())),
     };
     let answer = serde_json::to_string(&report).unwrap_or_default();
     match io::stdout().write_all(answer.as_bytes()) {
@@ -70,9 +101,44 @@ pub(crate) fn main(order: &str) -> ExitCode {
     }
 }
 
+/// The body of the leash: the tool ends, with all that it has started, when standard input is closed.
+pub(crate) fn leash(argv: &[String]) -> u8 {
+    let lost = ExitCode::Environment.code();
+    let follow = || -> io::Result<u8> {
+        tree::become_subreaper()?;
+        let (program, args) = argv.split_first().ok_or_else(|| io::Error::other("no program"))?;
+        let child = match Command::new(program).args(args).stdin(Stdio::null()).spawn() {
+            Ok(child) => child,
+            Err(error) => {
+                let number = error.raw_os_error().unwrap_or_default();
+                io::stderr().write_all(format!("{WHY}{number}").as_bytes())?;
+                return Ok(NOT_STARTED as u8);
+            }
+        };
+        let watch = Watch::new(child.id())?;
+        let status = match watch.wait(None, None, true)? {
+            Woke::Exited => watch.reap()?,
+            Woke::Deadline | Woke::Signalled | Woke::Abandoned => watch.stop(Duration::ZERO)?,
+        };
+        Ok(status.exit_status().and_then(|code| u8::try_from(code).ok()).unwrap_or(lost))
+    };
+    let code = follow().unwrap_or(lost);
+    tree::kill_all(SWEEP);
+    code
+}
+
+/// The error for which a leash could not start its tool, from its standard error.
+pub(super) fn why_not_started(stderr: &[u8]) -> Option<io::Error> {
+    let number = std::str::from_utf8(stderr).ok()?.strip_prefix(WHY)?.parse().ok()?;
+    Some(io::Error::from_raw_os_error(number))
+}
+
 fn supervise(order: &Order) -> Report {
     let ended = run(order).unwrap_or_else(|error| Ended::Lost(error.to_string()));
-    Report { ended, swept: tree::kill_all(SWEEP) }
+    let swept = tree::kill_all(SWEEP);
+    let ticks = i32::try_from(std::process::id()).ok().and_then(processes::one).map_or(0, |own| own.ticks);
+    let cpu_ms = u64::try_from(processes::time(ticks).as_millis()).unwrap_or(u64::MAX);
+    Report { ended, swept, cpu_ms }
 }
 
 fn run(order: &Order) -> io::Result<Ended> {
@@ -81,6 +147,7 @@ fn run(order: &Order) -> io::Result<Ended> {
     let signals = SignalPipe::new(&[signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?;
     let open = |path: &str| OpenOptions::new().create(true).append(true).open(path);
     let (stdout, stderr) = (open(&order.stdout)?, open(&order.stderr)?);
+    limit_each_process(order)?;
     let Some((program, args)) = order.argv.split_first() else { return Ok(Ended::NotStarted("no program".into())) };
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
@@ -96,8 +163,9 @@ fn run(order: &Order) -> io::Result<Ended> {
             watch.stop(GRACE)?;
             return Ok(Ended::TimedOut);
         }
-        Woke::Signalled | Woke::Abandoned => {
-            watch.stop(GRACE)?;
+        woke @ (Woke::Signalled | Woke::Abandoned) => {
+            let at_once = woke == Woke::Abandoned && io::stdin().read(&mut [0]).is_ok_and(|read| read > 0);
+            watch.stop(if at_once { Duration::ZERO } else { GRACE })?;
             return Ok(Ended::Stopped);
         }
     };
@@ -106,4 +174,16 @@ fn run(order: &Order) -> io::Result<Ended> {
         (None, Some(signal)) => Ended::Signalled(signal),
         (None, None) => Ended::Lost("its status says neither exit nor signal".into()),
     })
+}
+
+/// What is started inherits these limits of this process.
+fn limit_each_process(order: &Order) -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limits = [(Resource::Nofile, order.open_files), (Resource::Cpu, order.cpu_s)];
+    for (resource, limit) in limits.into_iter().filter_map(|(resource, limit)| Some((resource, limit?))) {
+        // Only root could raise what is lower already.
+        let limit = getrlimit(resource).maximum.map_or(limit, |maximum| maximum.min(limit));
+        setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
+    }
+    Ok(())
 }

@@ -41,14 +41,27 @@ impl SignalPipe {
 
     /// Whether one of the signals has come, or comes within so long.
     pub(crate) fn arrived(&self, within: Duration) -> bool {
-        let mut fds = [PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)];
-        loop {
-            match poll(&mut fds, Some(&timespec(within))) {
-                Err(rustix::io::Errno::INTR) => {}
-                ready => return ready.is_ok_and(|count| count > 0),
-            }
+        is_readable(&self.0, within)
+    }
+}
+
+/// Whether there is something to read, or nobody left who could write, now or within so long.
+pub(crate) fn is_readable(fd: &impl AsFd, within: Duration) -> bool {
+    let deadline = clock::now() + within;
+    let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)];
+    loop {
+        let left = deadline.saturating_duration_since(clock::now());
+        match poll(&mut fds, Some(&timespec(left))) {
+            Err(rustix::io::Errno::INTR) => {}
+            ready => return ready.is_ok_and(|count| count > 0),
         }
     }
+}
+
+/// Whether nobody is left who could read what is written here.
+pub(crate) fn has_no_reader(fd: &impl AsFd) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::empty())];
+    poll(&mut fds, Some(&timespec(Duration::ZERO))).is_ok_and(|_| fds[0].revents().contains(PollFlags::ERR))
 }
 
 /// Why a wait ended.

@@ -100,6 +100,64 @@ fn a_second_run_beside_the_first_spoils_nothing() {
     assert_eq!(Facts::of(&repo.harness(&["show", "--message-format=json"])).code, 0);
 }
 
+/// Its tests and its example each leave their session twice, in processes that ignore what can be ignored, and go on for a while.
+fn wild() -> Repo {
+    let repo = Repo::from_fixture("green");
+    repo.write("Harness.toml", "run.leaks = \"report\"\n");
+    let body = r#"std::process::Command::new("sh")
+        .args(["-c", "(setsid sh -c 'trap \"\" HUP INT TERM; (setsid sleep 3600 &); sleep 3600; sleep 3600' &); sleep 0.4"])
+        .status()
+        .unwrap();"#;
+    let tests: String = (0..3).map(|n| format!("#[test]\nfn wild_{n}() {{\n    {body}\n}}\n")).collect();
+    repo.write("tests/wild.rs", &tests);
+    let example: String = body.lines().map(|line| format!("/// {line}\n")).collect();
+    let text = repo.read("src/lib.rs");
+    repo.write("src/lib.rs", &format!("{text}\n/// ```\n{example}/// ```\npub fn wild() {{}}\n"));
+    repo
+}
+
+/// Where its first moments are, in which a supervisor may be there and not listen yet, every other kill comes. `HARNESS_KILLS=200`
+/// kills it as often.
+#[test]
+fn one_second_after_kill_9_at_any_moment_no_process_is_left() {
+    let ways: [&[&str]; 3] =
+        [&["run", "--mode", "fast", "--step", "unit"], &["run", "--step", "unit"], &["run", "--step", "doc"]];
+    let mut repos: Vec<(Runner, Repo)> = Runner::here().into_iter().map(|runner| (runner, wild())).collect();
+    for (runner, repo) in &mut repos {
+        repo.use_runner(*runner);
+    }
+    let mut random = Random::new(24301);
+    let mut whole = Duration::ZERO;
+    for n in 0..number("HARNESS_KILLS", 12) {
+        let (runner, repo) = &repos[n % repos.len()];
+        let way = ways[n / repos.len() % ways.len()];
+        if n < repos.len() * ways.len() {
+            let since = Instant::now();
+            repo.harness(way);
+            whole = whole.max(since.elapsed());
+        }
+        let most = if random.in_percent(50) { Duration::from_millis(60) } else { whole };
+        let moment = most.mul_f64(random.below(1000) as f64 / 1000.0);
+        let mut child = repo.start(way);
+        std::thread::sleep(moment);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let since = Instant::now();
+        while !repo.processes().is_empty() {
+            let left = repo.processes();
+            assert!(
+                since.elapsed() < Duration::from_secs(1),
+                "kill {n} after {moment:?} of {way:?} by {runner:?}: {left:#?}"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    for (_, repo) in &repos {
+        let answer = repo.harness(&["audit", "log", "--verify"]);
+        assert_eq!(answer.code, 0, "{}", answer.whole());
+    }
+}
+
 /// `HARNESS_KILLS=200` kills it as often.
 #[test]
 fn kill_9_at_any_moment_leaves_the_old_state_or_the_new_one() {

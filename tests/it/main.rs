@@ -9,14 +9,17 @@
 #![expect(clippy::disallowed_methods, reason = "the tests stand outside of the doors that they test")]
 
 mod ahead;
+mod audit;
 mod cache;
 mod edits;
 mod engine;
 mod fixtures;
 mod flaky;
 mod interrupt;
+mod kill;
 mod ladder;
 mod layers;
+mod limits;
 mod lock;
 mod planting;
 mod readme;

@@ -52,6 +52,7 @@ impl Hook {
                 stdout: &self.log,
                 stderr: &self.log,
                 limit: self.limit.duration(),
+                watchdog: None,
             };
             let wish = || if asked.load(Ordering::SeqCst) { Wish::Stop } else { Wish::GoOn };
             let report = runner.run(&job, &mut { wish });
@@ -70,6 +71,7 @@ impl Hook {
             Ended::Exited(code) => format!("ended with exit code {code}"),
             Ended::Signalled(signal) => format!("was ended by signal {signal}"),
             Ended::TimedOut => format!("was stopped at its time limit of {}", self.limit),
+            Ended::OverLimit(_) => "was stopped at a limit".to_owned(),
             Ended::NotStarted(why) | Ended::Lost(why) => format!("could not be run: {why}"),
         };
         Some(format!("NOTE: the command of {} {what}, log {log}\n", self.flag))

@@ -18,6 +18,7 @@ use super::{Detail, MessageFormat, Settings, ladder};
 use crate::base::{CommandLine, ExitCode};
 use crate::domain::contract;
 use crate::domain::record::Verdict;
+use crate::domain::run::Output;
 use crate::ports::cargo::Workspace;
 use crate::ports::changes::{Changes, Notice};
 use crate::ports::process::{Followed, Follower, Runner, Supervised};
@@ -103,7 +104,10 @@ struct Session<'a> {
 pub(crate) fn run(args: &WatchArgs, settings: &Settings) -> super::Result {
     let workspace = Workspace::load(settings.manifest_path.as_deref())?;
     workspace.select(args.climb.packages())?;
-    let runner = Supervised::new().map_err(super::Unsupervised)?;
+    let output = Output::new(workspace.harness_dir());
+    output.check_stop()?;
+    let runner = Supervised::new().map_err(super::Unsupervised)?.heeding(output.stop_file());
+    let _lock = output.begin_watch()?;
     let (post, inbox) = mpsc::channel();
     let tell = post.clone();
     let changes = Changes::watch(roots(&workspace), &workspace.target_dir, move |notice| {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Failure, Outcome, StepRecord};
+use super::{AuditHead, Counts, Failure, Outcome, StepRecord};
 use crate::base::{Digest, ExitCode, Percent, Seed, Shard, Tier, Tiers};
 
 /// The name of a run's folder: its start in UTC and the process id, so that two runs never share one.
@@ -185,6 +185,9 @@ pub(crate) struct RunRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) lock: Option<Locked>,
     pub(crate) tools: Vec<Tool>,
+    /// How far the audit log was before this run was recorded there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) audit: Option<AuditHead>,
     pub(crate) steps: Vec<StepRecord>,
     /// Facts about the whole run that the reader must not miss.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, TestName};
+use super::{Failure, LimitRecord, TestName};
 use crate::base::Tier;
 
 /// How many tests ended how; skipped ones are those that the code itself ignores.
@@ -90,6 +90,9 @@ pub(crate) struct StepRecord {
     pub(crate) notes: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) failures: Vec<Failure>,
+    /// What its commands were limited to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) limits: Vec<LimitRecord>,
     /// Relative to the run's folder.
     pub(crate) log: Utf8PathBuf,
 }

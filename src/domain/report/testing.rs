@@ -25,6 +25,7 @@ pub(super) fn step(number: u8, name: &str, outcome: Outcome, ms: u64) -> StepRec
         detail: String::new(),
         notes: Vec::new(),
         failures: Vec::new(),
+        limits: Vec::new(),
         log: Utf8PathBuf::from(format!("{number}-{name}.log")),
     }
 }
@@ -75,6 +76,7 @@ pub(super) fn green() -> RunRecord {
         contract: Digest::of_fields([]),
         lock: None,
         tools: Vec::new(),
+        audit: None,
         steps: vec![step(0, "fmt", Outcome::Ok, 300), unit],
         notes: Vec::new(),
     }

@@ -41,7 +41,8 @@ fn conclude(job: &TestJob<'_>, go: Go, choice: &Choice, means: &Means<'_>, apart
     let Go { mut evidence, binaries, .. } = go;
     evidence.runner_content = true;
     evidence.fail_fast = run.plan.fail_fast;
-    evidence.interrupted = run.runner.interrupted().is_some();
+    let passed = run.limits.passed(job.step);
+    evidence.interrupted = run.runner.interrupted().is_some() || passed.is_some();
     let (all, reused) = (binaries.len(), binaries.iter().filter(|binary| binary.reused).count());
     let unlisted: BTreeSet<String> =
         binaries.iter().map(|binary| binary.id.clone()).filter(|id| !evidence.has_listed(id)).collect();
@@ -52,7 +53,11 @@ fn conclude(job: &TestJob<'_>, go: Go, choice: &Choice, means: &Means<'_>, apart
     let mut judgement = judge::judge(&evidence, leaks, false);
     let since = means.mark();
     let pass = if isolation.is_empty() {
-        Pass::over(if evidence.interrupted { Ended::Stopped } else { Ended::Exited(0) })
+        Pass::over(match passed {
+            Some(resource) => Ended::OverLimit(resource),
+            None if evidence.interrupted => Ended::Stopped,
+            None => Ended::Exited(0),
+        })
     } else {
         let pass = job.pass(&isolation.choice())?;
         judgement.add(judge::judge(&pass.evidence, leaks, job.hides()));

@@ -8,6 +8,7 @@ use super::classify::Scene;
 use super::environment;
 use super::footing::Footing;
 use super::known::Question;
+use super::limits::StepLimits;
 use super::output::{Output, OutputError, RunDir};
 use super::toolchain::Toolchain;
 use crate::base::{Category, Digest, ExitCode, Explain, Percent};
@@ -85,6 +86,7 @@ pub(crate) struct Context<'a> {
     pub(crate) question: Option<&'a Question>,
     pub(crate) footing: Footing,
     pub(crate) ahead: Ahead,
+    pub(crate) limits: StepLimits,
     /// When the run's own time is up.
     pub(crate) deadline: std::time::Instant,
 }
@@ -212,6 +214,7 @@ impl<'a> Context<'a> {
         variables.extend(call.env.iter().cloned());
         let left = self.deadline.saturating_duration_since(clock::now());
         let dir = call.dir.as_deref().unwrap_or(&self.workspace.root);
+        let watchdog = self.limits.of(self, step);
         let job = Job {
             argv: &call.argv,
             dir,
@@ -219,6 +222,7 @@ impl<'a> Context<'a> {
             stdout: call.stdout.as_deref().unwrap_or(&log),
             stderr: &log,
             limit: step.limit.min(left),
+            watchdog: Some(&watchdog),
         };
         let report = self.runner.run(&job, &mut || {
             let wish = tick();
@@ -261,6 +265,8 @@ impl<'a> Context<'a> {
                 Some(Done { outcome: Some(Outcome::TimedOut), failures: vec![failure], ..Done::default() })
             }
             Ended::Stopped => Some(Done { outcome: Some(Outcome::Interrupted), ..Done::default() }),
+            // Which one, and the failure, stand for the step as a whole.
+            Ended::OverLimit(_) => Some(Done { outcome: Some(Outcome::Failed), ..Done::default() }),
             Ended::NotStarted(why) => Some(Done::lacking(
                 scene.step_failure(Category::setup(), &format!("its command cannot be started: {why}")),
             )),
@@ -296,6 +302,7 @@ impl<'a> Context<'a> {
             detail: done.detail,
             notes: done.notes,
             failures: done.failures,
+            limits: self.limits.records(step),
             log: Utf8PathBuf::from(format!("{}-{}.log", step.tier, step.name)),
         }
     }
@@ -309,5 +316,5 @@ pub(super) fn humane(duration: std::time::Duration) -> String {
 
 /// `1 error`, `2 errors`.
 pub(super) fn counted(count: usize, thing: &str) -> String {
-    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+    crate::base::text::counted(count as u64, thing)
 }

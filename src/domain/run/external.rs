@@ -97,6 +97,8 @@ fn build_one(run: &Context<'_>, step: &PlannedStep, build: &Build) -> Result<Opt
             })
             .collect(),
         Ended::Stopped => return Ok(None),
+        // It is the step's limit, and the step says so.
+        Ended::OverLimit(_) => Vec::new(),
         Ended::TimedOut => {
             vec![fail(
                 Category::timeout(),
@@ -194,7 +196,7 @@ fn ending(ended: &Ended, log: &Utf8PathBuf) -> String {
         Ended::Exited(code) => format!("ended with {code}"),
         Ended::Signalled(number) => format!("ended by {}", super::classify::signal_name(*number)),
         Ended::NotStarted(why) => format!("cannot be started: {why}"),
-        Ended::TimedOut | Ended::Stopped | Ended::Lost(_) => "did not end by itself".to_owned(),
+        Ended::TimedOut | Ended::OverLimit(_) | Ended::Stopped | Ended::Lost(_) => "did not end by itself".to_owned(),
     };
     let tail = fs::head_and_tail(log, 4 << 10).map(|(head, _, tail)| head + &tail).unwrap_or_default();
     let last = tail.lines().rfind(|line| !line.trim().is_empty() && !line.starts_with("$ "));

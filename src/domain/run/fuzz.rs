@@ -153,6 +153,9 @@ fn replay(run: &Context<'_>, step: &PlannedStep, target: &Target) -> Result<Vec<
             rest = after;
             continue;
         }
+        if matches!(report.ended, Ended::OverLimit(_)) {
+            break;
+        }
         let culprit = last_running(&log)?.and_then(|path| chunk.iter().position(|input| *input == path));
         let scene = run.scene(step, &run.dir.path, &log);
         let Some(at) = culprit else {
@@ -270,6 +273,9 @@ fn fuzz(
         let report = run.call(step, &call, &mut || Wish::GoOn)?;
         if report.ended == Ended::Exited(0) {
             continue;
+        }
+        if matches!(report.ended, Ended::OverLimit(_)) {
+            break;
         }
         let scene = run.scene(step, &run.dir.path, &log);
         match inputs(&artifacts).first() {

@@ -87,6 +87,8 @@ pub(crate) fn merge(mut parts: Vec<Part>, id: RunId) -> Result<(RunRecord, Vec<T
         stopped_at: parts.iter().filter_map(|part| part.record.stopped_at).min(),
         ms: parts.iter().map(|part| part.record.ms).max().unwrap_or(0),
         shard: None,
+        // That of a part is of another log.
+        audit: None,
         notes: union(parts.iter().map(|part| &part.record.notes)),
         steps,
         ..first.record.clone()

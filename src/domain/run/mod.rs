@@ -19,8 +19,10 @@ mod fuzz;
 pub(crate) mod ground;
 mod history;
 mod judge;
+mod kill;
 mod known;
 mod known_examples;
+mod limits;
 pub(crate) mod locked;
 mod merge;
 mod mutants;
@@ -45,7 +47,9 @@ pub(crate) use ahead::Ahead;
 pub(crate) use context::{CargoFlags, Context, RunError};
 pub(crate) use footing::Footing;
 pub(crate) use history::History;
+pub(crate) use kill::{Ended as EndedRun, Killed, kill};
 pub(crate) use known::{Question, Wording};
+pub(crate) use limits::StepLimits;
 pub(crate) use merge::{Part, merge};
 pub(crate) use output::{Output, RunDir};
 pub(crate) use place::Place;
@@ -53,6 +57,7 @@ pub(crate) use toolchain::{Toolchain, version};
 
 use crate::base::{Digest, FailureId, Percent, Tier};
 use crate::domain::ladder::{Kind, PlannedStep, Selection};
+use crate::domain::provenance::AuditLog;
 use crate::domain::record::{
     Event, Failure, FailureRecord, Locked, Outcome, RunRecord, StepRecord, SuiteFacts, TestName, TestOutcome,
     TestRecord, Verdict,
@@ -138,6 +143,7 @@ pub(crate) fn carry_out(
         contract,
         lock,
         tools: run.toolchain.tools(with_nextest),
+        audit: AuditLog::of(run.output.root()).head()?,
         steps: climb.steps,
         notes,
     };
@@ -312,6 +318,7 @@ fn carry_out_step(run: &Context<'_>, step: &PlannedStep) -> Result<(StepRecord, 
     }
     let started = clock::now();
     let mut done = dispatch(run, step)?;
+    limits::conclude(run, step, &mut done);
     let seed = run.plan.seed.to_string();
     for failure in &mut done.failures {
         if failure.replay.argv.is_empty() {

@@ -33,6 +33,23 @@ impl Explain for OutputError {
     }
 }
 
+/// Somebody has stopped all runs until further notice.
+#[derive(Debug, thiserror::Error)]
+#[error("no run may begin: {stop} is there")]
+pub(crate) struct Held {
+    stop: Utf8PathBuf,
+}
+
+impl Explain for Held {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Environment
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("`cargo harness kill --release` removes it".to_owned())
+    }
+}
+
 /// The folder of all runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
@@ -51,6 +68,37 @@ impl Output {
     /// Below the workspace's target folder.
     pub(crate) fn new(root: Utf8PathBuf) -> Output {
         Output { root }
+    }
+
+    /// The lock of a run's folder, held as long as the run goes on.
+    pub(super) const LOCK: &str = ".lock";
+    /// Held by every `watch`.
+    pub(super) const WATCH_LOCK: &str = "watch.lock";
+
+    /// While this file is there, no run begins, and those under way end.
+    pub(crate) fn stop_file(&self) -> Utf8PathBuf {
+        self.root.join("STOP")
+    }
+
+    /// Whether runs may begin.
+    ///
+    /// # Errors
+    /// They may not.
+    pub(crate) fn check_stop(&self) -> Result<(), Held> {
+        let stop = self.stop_file();
+        if fs::is_present(&stop) { Err(Held { stop }) } else { Ok(()) }
+    }
+
+    /// Marks this process as a `watch` as long as the answer lives.
+    ///
+    /// # Errors
+    /// The lock's file can't be written.
+    pub(crate) fn begin_watch(&self) -> Result<File, OutputError> {
+        fs::create_dir(&self.root)?;
+        let lock = fs::append(&self.root.join(Self::WATCH_LOCK))?;
+        // As with the lock of a run: without it only `kill` doesn't see this process.
+        let _ = lock.lock_shared();
+        Ok(lock)
     }
 
     /// The folder itself.
@@ -72,7 +120,7 @@ impl Output {
         fs::create_dir(&self.root.join("failures"))?;
         fs::create_dir(&self.root.join("history"))?;
         self.ignore()?;
-        let lock = fs::create(&path.join(".lock"))?;
+        let lock = fs::create(&path.join(Self::LOCK))?;
         // A lock that can't be had (some network file systems) only means that rotation may not see this run.
         let _ = lock.lock();
         self.rotate(keep)?;
@@ -94,7 +142,7 @@ impl Output {
         let surplus = runs.len().saturating_sub(keep.max(1) as usize);
         for run in runs.iter().take(surplus).filter(|run| !open.contains(*run)) {
             let folder = self.root.join("runs").join(run);
-            let idle = match fs::open(&folder.join(".lock")) {
+            let idle = match fs::open(&folder.join(Self::LOCK)) {
                 Ok(lock) => lock.try_lock().is_ok(),
                 Err(_) => true,
             };

@@ -182,7 +182,8 @@ impl TestJob<'_> {
         evidence.runner_content = report.ended == Ended::Exited(0);
         evidence.cut_short = over_budget || !matches!(report.ended, Ended::Exited(_));
         evidence.fail_fast = self.run.plan.fail_fast;
-        evidence.interrupted = self.run.runner.interrupted().is_some();
+        let is_over = matches!(report.ended, Ended::OverLimit(_));
+        evidence.interrupted = is_over || self.run.runner.interrupted().is_some();
         evidence.reported = self.by_nextest.then(|| nextest_files::read_junit(&self.files.junit)).flatten();
         let by_itself = matches!(report.ended, Ended::Exited(0 | NextestExitCode::TEST_RUN_FAILED));
         evidence.report_lacking = self.by_nextest && by_itself && evidence.has_started() && evidence.reported.is_none();

@@ -68,15 +68,24 @@ pub(crate) struct Sandbox {
     pub(crate) read: Vec<Utf8PathBuf>,
     /// Environment variables that are let through.
     pub(crate) env: Vec<String>,
-    /// For all processes of a step together.
+    /// For all processes of a step together; nine tenths of the machine's by default.
     #[schemars(with = "Option<String>", extend("examples" = ["64 MB"]))]
     pub(crate) memory: Option<ByteSize>,
-    /// How many processes at a time.
+    /// Processor time of all processes of a step together; without a limit by default.
+    #[schemars(with = "Option<String>", extend("examples" = ["30s"]))]
+    pub(crate) cpu: Option<TimeLimit>,
+    /// How many processes and threads of a step at a time; 8192 by default.
     #[schemars(range(min = 1))]
     pub(crate) pids: Option<u32>,
-    /// How much may be written.
+    /// How many open files each process; the caller's own limit by default.
+    #[schemars(range(min = 16))]
+    pub(crate) files: Option<u32>,
+    /// How much a step may write to workspace and target folder; 100 GB by default.
     #[schemars(with = "Option<String>", extend("examples" = ["64 MB"]))]
     pub(crate) disk: Option<ByteSize>,
+    /// How long all logs of a step may get; 1 GB by default.
+    #[schemars(with = "Option<String>", extend("examples" = ["64 MB"]))]
+    pub(crate) output: Option<ByteSize>,
 }
 
 /// Which hosts may be reached.
