@@ -10,6 +10,7 @@ use crate::base::ExitCode;
 use crate::commands::{self, Settings};
 use crate::domain::record::Mode;
 use crate::domain::run::shim;
+use crate::ports::sandbox::{enter, probe};
 use crate::ports::{process, supervisor};
 use crate::ui;
 
@@ -105,6 +106,12 @@ fn hidden(args: &[OsString]) -> Option<u8> {
     let verb = args.get(1)?.to_str()?;
     let rest = || args[2..].iter().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<String>>();
     match verb {
+        enter::VERB => Some(enter::main(&rest()).code()),
+        probe::VERB => {
+            let (code, attempts) = probe::main(&rest());
+            ui::print(&attempts);
+            Some(code.code())
+        }
         supervisor::VERB => Some(supervisor::main(rest().first()?).code()),
         shim::VERB => {
             let answer = shim::main(&rest());

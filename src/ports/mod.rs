@@ -10,6 +10,7 @@ pub(crate) mod host;
 pub(crate) mod inventory;
 pub(crate) mod process;
 pub(crate) mod reads;
+pub(crate) mod sandbox;
 pub(crate) mod stamp;
 pub(crate) mod supervisor;
 pub(crate) mod tree;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use camino::Utf8Path;
 
 use super::supervisor::{self, Ended, Order, Report};
+use super::sandbox::Cage;
 use super::{env, tree};
 
 /// What a short command printed.
@@ -67,6 +68,8 @@ pub(crate) struct Job<'a> {
     pub(crate) stdout: &'a Utf8Path,
     pub(crate) stderr: &'a Utf8Path,
     pub(crate) limit: Duration,
+    /// What contains it; without one it runs as its caller does.
+    pub(crate) cage: Option<&'a Cage>,
 }
 
 /// What the caller wants of a command that is under way.
@@ -114,6 +117,7 @@ impl Supervised {
             argv: job.argv.to_vec(),
             stdout: job.stdout.to_string(),
             stderr: job.stderr.to_string(),
+            cage: job.cage.cloned(),
             limit_ms: u64::try_from(job.limit.as_millis()).unwrap_or(u64::MAX),
         };
         let order = serde_json::to_string(&order).map_err(io::Error::other)?;

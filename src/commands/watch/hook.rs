@@ -52,6 +52,7 @@ impl Hook {
                 stdout: &self.log,
                 stderr: &self.log,
                 limit: self.limit.duration(),
+                cage: None,
             };
             let wish = || if asked.load(Ordering::SeqCst) { Wish::Stop } else { Wish::GoOn };
             let report = runner.run(&job, &mut { wish });

@@ -18,4 +18,4 @@ pub(crate) use builtin::uses_of;
 pub(crate) use effective::{Origins, effective};
 pub(crate) use load::{Source, load};
 pub(crate) use schema::schema;
-pub(crate) use types::{Build, CategoryRule, Contract, Engine, Pattern, Policy, Sample, Step, Uses, Warnings};
+pub(crate) use types::{Build, CategoryRule, Containment, Contract, Engine, Pattern, Policy, Sample, Sandbox, Step, Uses, Warnings};

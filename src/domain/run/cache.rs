@@ -36,11 +36,25 @@ pub(super) enum Kind {
     Binary,
     /// A package's documentation examples.
     Examples,
+    /// What of a sandbox is to be had.
+    Sandbox,
+    /// A lock file whose packages were all here.
+    Fetched,
 }
 
 impl Kind {
-    const ALL: [Kind; 8] =
-        [Kind::Workspace, Kind::Metadata, Kind::Tree, Kind::Built, Kind::Run, Kind::Step, Kind::Binary, Kind::Examples];
+    const ALL: [Kind; 10] = [
+        Kind::Workspace,
+        Kind::Metadata,
+        Kind::Tree,
+        Kind::Built,
+        Kind::Run,
+        Kind::Step,
+        Kind::Binary,
+        Kind::Examples,
+        Kind::Sandbox,
+        Kind::Fetched,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -52,13 +66,15 @@ impl Kind {
             Kind::Step => "step",
             Kind::Binary => "binary",
             Kind::Examples => "examples",
+            Kind::Sandbox => "sandbox",
+            Kind::Fetched => "fetched",
         }
     }
 
     /// How many files of the kind are kept, the newest.
     fn kept(self) -> usize {
         match self {
-            Kind::Workspace | Kind::Metadata | Kind::Tree | Kind::Built => 16,
+            Kind::Workspace | Kind::Metadata | Kind::Tree | Kind::Built | Kind::Sandbox | Kind::Fetched => 16,
             Kind::Run | Kind::Step => 128,
             Kind::Binary | Kind::Examples => 1024,
         }

@@ -5,6 +5,7 @@ mod ahead;
 mod by_binary;
 mod cache;
 mod classify;
+pub(crate) mod containing;
 mod context;
 mod dep_info;
 mod diagnostics;
@@ -129,6 +130,7 @@ pub(crate) fn carry_out(
         tools: run.toolchain.tools(with_nextest),
         steps: climb.steps,
         notes,
+        sandbox: Some(run.sandbox.record.clone()),
     };
     if run.aside {
         run.output.write(run.dir, &record, &climb.tests)?;

@@ -10,7 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use guard::{Done, Fallback, Gate, Protect, Role, Sandbox};
+use guard::{Done, Fallback, Gate, Protect, Role};
+pub(crate) use guard::{Containment, Sandbox};
 pub(crate) use run::{Engine, ModeTable, Policy, Sample};
 use run::{Modes, Run};
 pub(crate) use steps::{Build, CategoryRule, Pattern, Step, Uses, Warnings};
@@ -41,7 +42,7 @@ pub(crate) struct Contract {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) categories: Vec<CategoryRule>,
     /// How steps are contained.
-    pub(crate) sandbox: Option<Sandbox>,
+    pub(crate) sandbox: Sandbox,
     /// Parts that still lean on something else.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) fallbacks: Vec<Fallback>,
