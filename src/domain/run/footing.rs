@@ -17,6 +17,7 @@ pub(crate) struct Footing {
     rests_on_base: AtomicBool,
     greens: Mutex<Vec<(Slot, Green)>>,
     examples: Mutex<Vec<(Examples, Option<Counts>)>>,
+    lacking: Mutex<Option<String>>,
 }
 
 impl Footing {
@@ -30,6 +31,18 @@ impl Footing {
     /// What git has committed took part in a step: by it old warnings were told from new ones, or changed files from others.
     pub(super) fn rest_on_base(&self) {
         self.rests_on_base.store(true, Ordering::Relaxed);
+    }
+
+    /// What a build needs could not be brought in, as cargo said.
+    pub(super) fn lack(&self, why: String) {
+        if let Ok(mut lacking) = self.lacking.lock() {
+            *lacking = Some(why);
+        }
+    }
+
+    /// Why what a build needs isn't there, where that is known.
+    pub(super) fn lacking(&self) -> Option<String> {
+        self.lacking.lock().ok()?.clone()
     }
 
     /// These test binaries have passed.

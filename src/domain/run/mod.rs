@@ -13,6 +13,7 @@ mod doctests;
 mod environment;
 mod external;
 mod fast;
+mod fetching;
 mod footing;
 mod freshness;
 mod fuzz;
@@ -83,6 +84,9 @@ pub(crate) fn carry_out(
     let started = clock::now();
     let question = question.map(|question| prepare(&run, question)).transpose()?;
     let run = &Context { question: question.as_ref(), ..run };
+    if let Some(why) = fetching::bring_in(run, &run.workspace.root.join("Cargo.toml"))? {
+        run.footing.lack(why);
+    }
     let mut climb = Climb::default();
     let with_nextest = run
         .plan

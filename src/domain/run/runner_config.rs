@@ -9,7 +9,7 @@ use crate::ports::fs;
 /// What cargo's configuration says of runners.
 pub(super) struct RunnerConfig {
     /// The target triple that tests are built for.
-    triple: String,
+    pub(super) triple: String,
     /// The repository's own runner with its arguments; empty where there is none.
     pub(super) chain: Vec<String>,
 }

@@ -8,7 +8,7 @@ mod properties;
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub(crate) use errors::SandboxError;
-pub(crate) use places::Places;
+use places::Places;
 
 use crate::base::ByteSize;
 use crate::domain::contract::{Containment as Asked, Sandbox as Wanted};
@@ -26,6 +26,8 @@ const MEMORY: ByteSize = ByteSize::of_bytes(2 << 30);
 pub(crate) struct Sandbox {
     cage: Option<Cage>,
     named: Vec<String>,
+    /// What cargo writes when it fetches.
+    errands: Vec<Utf8PathBuf>,
     pub(crate) record: SandboxRecord,
 }
 
@@ -50,12 +52,19 @@ impl Sandbox {
             return Err(SandboxError::Lacking(found.why));
         }
         if record.containment == Containment::Off {
-            return Ok(Sandbox { cage: None, named: Vec::new(), record });
+            return Ok(Sandbox { record, ..Sandbox::default() });
         }
         let bubblewrap = found.bubblewrap.filter(|_| record.containment == Containment::Full);
         let mut cage = Cage { bubblewrap, program: program.to_owned(), ..Cage::default() };
-        places::fill(&mut cage, &Places::of(workspace), wanted)?;
-        Ok(Sandbox { cage: Some(cage), named: wanted.env.clone(), record })
+        let places = Places::of(workspace);
+        places::fill(&mut cage, &places, wanted)?;
+        let errands = places::errands(&places)?;
+        Ok(Sandbox { cage: Some(cage), named: wanted.env.clone(), errands, record })
+    }
+
+    /// Whether steps are contained.
+    pub(crate) fn is_on(&self) -> bool {
+        self.cage.is_some()
     }
 
     /// This program as the steps' commands see it.
@@ -75,12 +84,15 @@ impl Sandbox {
 
     /// The cage in which cargo may fetch what a build needs: it reaches the network and fills the cargo home, and sees nothing more
     /// of the host than a step does.
-    pub(crate) fn errand(&self, writes: &[Utf8PathBuf], set: &[(String, Option<String>)]) -> Option<Cage> {
-        let mut cage = self.cage(writes, set)?;
+    pub(crate) fn errand(&self, lock: &Utf8Path, set: &[(String, Option<String>)]) -> Option<Cage> {
+        let mut cage = self.cage(&[lock.to_owned()], set)?;
         cage.reach = Reach::Everything;
-        for path in ["/etc/resolv.conf"].map(Utf8Path::new).into_iter().filter(|path| fs::exists(path)) {
-            cage.add(path, Access::Read);
+        let resolver = Utf8PathBuf::from("/etc/resolv.conf");
+        // Where the whole folder may be written because there is no lock file yet.
+        for path in [resolver, lock.join(".git")].into_iter().filter(|path| fs::exists(path)) {
+            cage.add(&path, Access::Read);
         }
+        self.errands.iter().filter(|path| fs::exists(path)).for_each(|path| cage.add(path, Access::Write));
         Some(cage)
     }
 }

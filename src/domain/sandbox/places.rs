@@ -147,6 +147,19 @@ pub(super) fn fill(cage: &mut Cage, places: &Places, wanted: &Wanted) -> fs::Res
     Ok(())
 }
 
+/// What cargo writes of its home when it fetches.
+///
+/// # Errors
+/// It has no home yet, and none can be made.
+pub(super) fn errands(places: &Places) -> fs::Result<Vec<Utf8PathBuf>> {
+    let Some(home) = &places.cargo_home else { return Ok(Vec::new()) };
+    for folder in ["registry", "git"] {
+        fs::create_dir(&home.join(folder))?;
+    }
+    let names = ["registry", "git", ".package-cache", ".package-cache-mutate", ".global-cache"];
+    Ok(names.map(|name| home.join(name)).to_vec())
+}
+
 /// A place that the contract names: relative to the root, or below the user's home.
 fn resolved(places: &Places, path: &Utf8Path) -> Utf8PathBuf {
     match (path.strip_prefix("~"), &places.home) {
