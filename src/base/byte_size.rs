@@ -17,7 +17,7 @@ impl ByteSize {
     }
 
     /// A size measured, for printing beside a limit.
-    pub(crate) fn of_bytes(bytes: u64) -> ByteSize {
+    pub(crate) const fn of_bytes(bytes: u64) -> ByteSize {
         ByteSize(bytes)
     }
 }

@@ -10,6 +10,7 @@ use crate::base::ExitCode;
 use crate::commands::{self, Settings};
 use crate::domain::record::Mode;
 use crate::domain::run::shim;
+use crate::ports::sandbox::{enter, probe};
 use crate::ports::{process, supervisor};
 use crate::ui;
 
@@ -112,6 +113,12 @@ fn hidden(args: &[OsString]) -> Option<u8> {
     let rest = || args[2..].iter().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<String>>();
     match verb {
         commands::repro::VERB => Some(commands::repro::go(rest().first()?)),
+        enter::VERB => Some(enter::main(&rest()).code()),
+        probe::VERB => {
+            let (code, attempts) = probe::main(&rest());
+            ui::print(&attempts);
+            Some(code.code())
+        }
         supervisor::VERB => Some(supervisor::main(rest().first()?).code()),
         supervisor::LEASH => Some(supervisor::leash(&rest())),
         shim::VERB => {

@@ -165,7 +165,8 @@ mod tests {
     }
 
     fn put_up(root: &Utf8Path, source: Source) -> (Result<(), InitError>, String) {
-        let workspace = Workspace { root: root.to_owned(), target_dir: root.join("target"), packages: Vec::new() };
+        let workspace =
+            Workspace { root: root.to_owned(), target_dir: root.join("target"), build_dir: None, packages: Vec::new() };
         let mut scaffolding = Scaffolding { workspace: &workspace, said: String::new() };
         (scaffolding.put_up(source), scaffolding.said)
     }

@@ -6,13 +6,13 @@ use camino::Utf8Path;
 
 use super::{Detail, MessageFormat, Settings, audit};
 use crate::base::{Digest, Percent, Seed, Shard, Tiers};
-use crate::domain::contract::{self, Sample};
+use crate::domain::contract::{self, Containment, Sample};
 use crate::domain::ladder::{self, Request};
 use crate::domain::record::{Mode, RunRecord};
 use crate::domain::report;
 use crate::domain::run::{
     self, Ahead, CargoFlags, Context, Finished, Footing, Output, Place, Question, RunDir, StepLimits, Toolchain,
-    Wording,
+    Wording, containing,
 };
 use crate::ports::cargo::Workspace;
 use crate::ports::process::Supervised;
@@ -46,6 +46,9 @@ pub(crate) struct Args {
     /// Build without the network
     #[arg(long)]
     offline: bool,
+    /// Contain what is run: by the best that is to be had here, not at all, or wholly or the run ends
+    #[arg(long, value_name = "WHEN")]
+    sandbox: Option<Containing>,
     /// Run everything, whatever earlier runs have shown
     #[arg(long)]
     no_cache: bool,
@@ -55,10 +58,11 @@ impl Args {
     /// The flags that say the same.
     pub(super) fn flags(&self) -> Vec<String> {
         // Taken apart, so that a new flag isn't forgotten here.
-        let Args { packages, seed, sample, shard, keep_going, fail_fast, locked, offline, no_cache } = self;
+        let Args { packages, seed, sample, shard, keep_going, fail_fast, locked, offline, sandbox, no_cache } = self;
         let mut flags: Vec<String> = packages.iter().map(|name| format!("--package={name}")).collect();
         flags.extend(seed.map(|seed| format!("--seed={seed}")));
         flags.extend(sample.map(|share| format!("--sample={share}")));
+        flags.extend(sandbox.map(|sandbox| format!("--sandbox={}", sandbox.word())));
         flags.extend(shard.map(|shard| format!("--shard={shard}")));
         let switches = [
             (keep_going, "--keep-going"),
@@ -79,6 +83,37 @@ impl Args {
     /// The members to judge; all where none is named.
     pub(super) fn packages(&self) -> &[String] {
         &self.packages
+    }
+}
+
+/// When to contain what is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Containing {
+    /// By the best that is to be had here
+    Auto,
+    /// Not at all
+    Off,
+    /// Wholly, or the run ends
+    Required,
+}
+
+impl Containing {
+    fn word(self) -> &'static str {
+        match self {
+            Containing::Auto => "auto",
+            Containing::Off => "off",
+            Containing::Required => "required",
+        }
+    }
+}
+
+impl From<Containing> for Containment {
+    fn from(asked: Containing) -> Containment {
+        match asked {
+            Containing::Auto => Containment::Auto,
+            Containing::Off => Containment::Off,
+            Containing::Required => Containment::Required,
+        }
     }
 }
 
@@ -177,7 +212,10 @@ pub(super) fn carry_out(
             progress.show(&event);
         }
     };
+    let asked_for = args.sandbox.map_or(loaded.contract.sandbox.mode, Containment::from);
+    let sandbox = containing::prepare(asked_for, &loaded.contract, &workspace, &dir, &runner)?;
     let context = Context {
+        sandbox: &sandbox,
         workspace: &workspace,
         contract: &loaded.contract,
         plan: &plan,
@@ -221,9 +259,12 @@ pub(super) fn note_down(
 
 /// A request in words that tell it from every other, and what it has in common with those for other steps.
 fn words(request: &Request, args: &Args, asked: &str) -> [String; 2] {
-    let Args { packages, locked, offline, .. } = args;
+    let Args { packages, locked, offline, sandbox, .. } = args;
     let Request { mode, seed, sample, shard, only, .. } = request;
-    let ground = format!("{mode} {seed:?} {sample:?} {shard:?} {only:?} {packages:?} {locked} {offline}");
+    let ground = format!(
+        "{mode} {seed:?} {sample:?} {shard:?} {only:?} {packages:?} {locked} {offline} {sandbox:?} {}",
+        containing::facts()
+    );
     [format!("{asked} {request:?} {ground}"), ground]
 }
 

@@ -6,6 +6,8 @@ pub(crate) mod contract;
 
 pub(crate) mod ladder;
 
+pub(crate) mod sandbox;
+
 pub(crate) mod provenance;
 
 pub(crate) mod run;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::{Metadata, Package, PackageId, TargetKind};
 
-use super::{env, process};
+use super::{env, fs, process};
 use crate::base::{ExitCode, Explain};
 
 /// Cargo could not describe the workspace.
@@ -41,11 +41,28 @@ impl Explain for CargoError {
     }
 }
 
+/// No honest workspace names more crates by path.
+const MOST_MANIFESTS: usize = 10_000;
+
+/// Every `path` of a manifest's tables; that of a target names a file and leads nowhere here.
+fn named_paths(value: &toml::Value) -> Vec<String> {
+    match value {
+        toml::Value::Table(table) => {
+            let own = table.get("path").and_then(toml::Value::as_str).map(str::to_owned);
+            own.into_iter().chain(table.values().flat_map(named_paths)).collect()
+        }
+        toml::Value::Array(values) => values.iter().flat_map(named_paths).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// The members of a workspace and where its files lie.
 #[derive(Clone, Debug)]
 pub(crate) struct Workspace {
     pub(crate) root: Utf8PathBuf,
     pub(crate) target_dir: Utf8PathBuf,
+    /// Where what is built on the way lies, where that is elsewhere.
+    pub(crate) build_dir: Option<Utf8PathBuf>,
     pub(crate) packages: Vec<Package>,
 }
 
@@ -83,7 +100,13 @@ impl Workspace {
         let metadata: Metadata = serde_json::from_str(answer).map_err(CargoError::Unreadable)?;
         let members = metadata.workspace_members.clone();
         let packages = metadata.packages.into_iter().filter(|package| members.contains(&package.id)).collect();
-        Ok(Workspace { root: metadata.workspace_root, target_dir: metadata.target_directory, packages })
+        let (target_dir, build_dir) = (metadata.target_directory, metadata.build_directory);
+        Ok(Workspace {
+            root: metadata.workspace_root,
+            build_dir: build_dir.filter(|dir| *dir != target_dir),
+            target_dir,
+            packages,
+        })
     }
 
     /// The members with these names, or all where none is named.
@@ -123,6 +146,23 @@ impl Workspace {
             }
         }
         found
+    }
+
+    /// The folders outside of one that manifests name, directly or not: members, path dependencies, patches.
+    pub(crate) fn outside(&self, top: &Utf8Path) -> BTreeSet<Utf8PathBuf> {
+        let members = self.packages.iter().map(|package| package.manifest_path.clone());
+        let mut queue: Vec<Utf8PathBuf> = members.chain([self.root.join("Cargo.toml")]).collect();
+        let mut seen = BTreeSet::new();
+        while let Some(manifest) = queue.pop().filter(|_| seen.len() < MOST_MANIFESTS) {
+            let Some(folder) = manifest.parent().and_then(|folder| folder.canonicalize_utf8().ok()) else { continue };
+            if seen.insert(folder.clone()) {
+                let text = fs::read_text(&manifest).unwrap_or_default();
+                let table = text.parse::<toml::Table>().unwrap_or_default();
+                let named = named_paths(&toml::Value::Table(table));
+                queue.extend(named.into_iter().map(|path| folder.join(path).join("Cargo.toml")));
+            }
+        }
+        seen.into_iter().filter(|folder| !folder.starts_with(top)).collect()
     }
 
     /// Whether a package has a library whose documentation examples cargo would test.

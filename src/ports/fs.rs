@@ -214,6 +214,20 @@ pub(crate) fn is_present(path: &Utf8Path) -> bool {
     std::fs::symlink_metadata(path).is_ok()
 }
 
+/// Whether something is here, links followed.
+pub(crate) fn exists(path: &Utf8Path) -> bool {
+    path.exists()
+}
+
+/// Gives a program a second name, or where that can't be had a second file.
+pub(crate) fn copy_program(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
+    let link = || {
+        let flags = rustix::fs::AtFlags::SYMLINK_FOLLOW;
+        rustix::fs::linkat(rustix::fs::CWD, from.as_std_path(), rustix::fs::CWD, to.as_std_path(), flags)
+    };
+    link().map_err(io::Error::from).or_else(|_| std::fs::copy(from, to).map(drop)).map_err(failed("write", to))
+}
+
 /// Whether a folder stands here.
 pub(crate) fn is_dir(path: &Utf8Path) -> bool {
     std::fs::metadata(path).is_ok_and(|data| data.is_dir())

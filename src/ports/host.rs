@@ -26,3 +26,20 @@ pub(crate) fn facts() -> String {
     let group = rustix::process::getegid().as_raw();
     format!("{:?} {:?} {} {user} {group}", kernel.release(), kernel.machine(), machine.trim())
 }
+
+/// What the kernel's settings say of namespaces.
+pub(crate) fn containment() -> String {
+    let settings = [
+        "/proc/sys/user/max_user_namespaces",
+        "/proc/sys/kernel/unprivileged_userns_clone",
+        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+        // Within a sandbox there are no further namespaces.
+        "/proc/self/uid_map",
+    ];
+    settings.map(|path| fs::read_text(path.into()).unwrap_or_default().split_whitespace().collect::<String>()).join(" ")
+}
+
+/// Which of the kernel's starts this is.
+pub(crate) fn boot() -> String {
+    fs::read_text("/proc/sys/kernel/random/boot_id".into()).unwrap_or_default()
+}

@@ -12,6 +12,7 @@ pub(crate) mod journal;
 pub(crate) mod process;
 pub(crate) mod processes;
 pub(crate) mod reads;
+pub(crate) mod sandbox;
 pub(crate) mod stamp;
 pub(crate) mod supervisor;
 pub(crate) mod tree;

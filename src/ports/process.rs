@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::sandbox::Cage;
 use super::supervisor::{self, AT_ONCE, Ended, Order, Report};
 use super::watchdog::Watchdog;
 use super::{env, fs, tree};
@@ -94,6 +95,8 @@ pub(crate) struct Job<'a> {
     pub(crate) limit: Duration,
     /// Beside the time.
     pub(crate) watchdog: Option<&'a Watchdog>,
+    /// What contains it; without one it runs as its caller does.
+    pub(crate) cage: Option<&'a Cage>,
 }
 
 /// What the caller wants of a command that is under way.
@@ -177,6 +180,7 @@ impl Supervised {
             argv: job.argv.to_vec(),
             stdout: job.stdout.to_string(),
             stderr: job.stderr.to_string(),
+            cage: job.cage.cloned(),
             limit_ms: u64::try_from(job.limit.as_millis()).unwrap_or(u64::MAX),
             open_files: job.watchdog.and_then(|watchdog| watchdog.limits().files),
             // Later than the watchdog, which knows what to say of it.

@@ -11,11 +11,13 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
+use super::sandbox::{Cage, enter};
 use super::tree::{self, SignalPipe, Watch, Woke};
 use super::watchdog::Resource;
-use super::{clock, processes};
+use super::{clock, env, processes};
 use crate::base::ExitCode;
 
 /// The hidden verb by which the harness starts itself as a supervisor.
@@ -48,6 +50,9 @@ pub(crate) struct Order {
     /// Processor time of each process below, in seconds.
     #[serde(default)]
     pub(crate) cpu_s: Option<u64>,
+    /// What contains the command.
+    #[serde(default)]
+    pub(crate) cage: Option<Cage>,
 }
 
 /// What the harness writes into the lifeline before it closes it where there is no time to end by oneself.
@@ -134,38 +139,120 @@ pub(super) fn why_not_started(stderr: &[u8]) -> Option<io::Error> {
 }
 
 fn supervise(order: &Order) -> Report {
-    let ended = run(order).unwrap_or_else(|error| Ended::Lost(error.to_string()));
-    let swept = tree::kill_all(SWEEP);
+    let (ended, swept) = match &order.cage {
+        None => {
+            let ended = run(order, &order.argv, Entry::None).unwrap_or_else(|error| Ended::Lost(error.to_string()));
+            (ended, tree::kill_all(SWEEP))
+        }
+        Some(cage) => supervise_caged(order, cage).unwrap_or_else(|error| {
+            let swept = tree::kill_all(SWEEP);
+            (Ended::Lost(error.to_string()), swept)
+        }),
+    };
     let ticks = i32::try_from(std::process::id()).ok().and_then(processes::one).map_or(0, |own| own.ticks);
     let cpu_ms = u64::try_from(processes::time(ticks).as_millis()).unwrap_or(u64::MAX);
     Report { ended, swept, cpu_ms }
 }
 
-fn run(order: &Order) -> io::Result<Ended> {
+/// The same within a cage, of which is known by a pipe whether it was entered.
+fn supervise_caged(order: &Order, cage: &Cage) -> io::Result<(Ended, usize)> {
+    // What the harness's caller has left open would be open within.
+    enter::close_inherited();
+    let dir = env::current_dir()?;
+    let (told, teller) = io::pipe()?;
+    let entry = Entry::Cage { cage, teller };
+    let ended = run(order, &cage.argv(&order.argv, &dir), entry)?;
+    let swept = tree::kill_all(SWEEP);
+    let told = read_what_is_there(told);
+    Ok((within(cage, ended, &told, &order.stderr), swept))
+}
+
+/// How a command comes to run.
+enum Entry<'a> {
+    /// As it is.
+    None,
+    /// In a cage, with the end of a pipe for standard input until it is entered.
+    Cage { cage: &'a Cage, teller: io::PipeWriter },
+}
+
+fn read_what_is_there(mut told: io::PipeReader) -> String {
+    let mut fds = [PollFd::new(&told, PollFlags::IN)];
+    let ready = poll(&mut fds, Some(&Timespec::default())).is_ok_and(|count| count > 0);
+    let mut buffer = [0; 4096];
+    let length = if ready { told.read(&mut buffer).unwrap_or(0) } else { 0 };
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
+/// What the end of a caged command means.
+fn within(cage: &Cage, ended: Ended, told: &str, stderr: &str) -> Ended {
+    if matches!(ended, Ended::TimedOut | Ended::Stopped | Ended::Lost(_) | Ended::NotStarted(_)) {
+        return ended;
+    }
+    match (told.strip_prefix(enter::ENTERED), ended) {
+        (Some(rest), ended) => match (rest.strip_prefix(enter::NOT_STARTED), ended) {
+            (Some(why), _) => Ended::NotStarted(why.trim_end().to_owned()),
+            // As a shell has it, so has bubblewrap.
+            (None, Ended::Exited(code @ 129..=192)) if cage.bubblewrap.is_some() => Ended::Signalled(code - 128),
+            (None, ended) => ended,
+        },
+        (None, _) => {
+            let words = super::fs::head_and_tail(stderr.into(), 4 << 10).map(|(head, _, tail)| head + &tail);
+            let words = words.unwrap_or_default();
+            let of_bubblewrap = words.lines().rfind(|line| line.starts_with("bwrap: "));
+            let why =
+                Some(told.trim_end()).filter(|why| !why.is_empty()).or(of_bubblewrap).unwrap_or("it says nothing");
+            Ended::Lost(format!("the sandbox cannot be entered: {why}"))
+        }
+    }
+}
+
+fn run(order: &Order, argv: &[String], entry: Entry<'_>) -> io::Result<Ended> {
     tree::leave_session();
     tree::become_subreaper()?;
     let signals = SignalPipe::new(&[signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?;
     let open = |path: &str| OpenOptions::new().create(true).append(true).open(path);
     let (stdout, stderr) = (open(&order.stdout)?, open(&order.stderr)?);
     limit_each_process(order)?;
-    let Some((program, args)) = order.argv.split_first() else { return Ok(Ended::NotStarted("no program".into())) };
+    let Some((program, args)) = argv.split_first() else { return Ok(Ended::NotStarted("no program".into())) };
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
+    let mut in_namespaces = false;
+    if let Entry::Cage { cage, teller } = entry {
+        // Cleared here and not by bubblewrap, whose own environment the command can read.
+        let passed =
+            env::vars().filter(|(name, _)| name.to_str().is_some_and(|name| cage.env.iter().any(|n| n == name)));
+        command.env_clear().envs(passed.collect::<Vec<_>>()).envs(cage.set.clone()).stdin(teller);
+        in_namespaces = cage.bubblewrap.is_some();
+    }
     let child = match command.spawn() {
         Ok(child) => child,
         Err(error) => return Ok(Ended::NotStarted(error.to_string())),
     };
+    // With it goes this side's end of the pipe.
+    drop(command);
     let watch = Watch::new(child.id())?;
+    let stop = || {
+        // Bubblewrap itself would go at once and take the command with it.
+        if in_namespaces {
+            tree::ask_children_to_end(child.id());
+            watch.wait(Some(clock::now() + GRACE), None, false)?;
+        }
+        watch.stop(GRACE)
+    };
     let deadline = clock::now() + Duration::from_millis(order.limit_ms);
     let status = match watch.wait(Some(deadline), Some(&signals), true)? {
         Woke::Exited => watch.reap()?,
         Woke::Deadline => {
-            watch.stop(GRACE)?;
+            stop()?;
             return Ok(Ended::TimedOut);
         }
         woke @ (Woke::Signalled | Woke::Abandoned) => {
             let at_once = woke == Woke::Abandoned && io::stdin().read(&mut [0]).is_ok_and(|read| read > 0);
-            watch.stop(if at_once { Duration::ZERO } else { GRACE })?;
+            if at_once {
+                watch.stop(Duration::ZERO)?;
+            } else {
+                stop()?;
+            }
             return Ok(Ended::Stopped);
         }
     };

@@ -188,6 +188,13 @@ pub(crate) fn kill_all(limit: Duration) -> usize {
     }
 }
 
+/// Asks the groups of a process's children to end.
+pub(crate) fn ask_children_to_end(of: u32) {
+    for pid in i32::try_from(of).map(child_pids).unwrap_or_default().into_iter().filter_map(Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(pid, Signal::TERM);
+    }
+}
+
 fn reap_zombies() {
     while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
 }

@@ -9,6 +9,7 @@
 #![expect(clippy::disallowed_methods, reason = "the tests stand outside of the doors that they test")]
 
 mod ahead;
+mod attacks;
 mod audit;
 mod cache;
 mod edits;

@@ -53,6 +53,7 @@ impl Hook {
                 stderr: &self.log,
                 limit: self.limit.duration(),
                 watchdog: None,
+                cage: None,
             };
             let wish = || if asked.load(Ordering::SeqCst) { Wish::Stop } else { Wish::GoOn };
             let report = runner.run(&job, &mut { wish });

@@ -319,7 +319,7 @@ impl Laid {
             fs::write(path, text).unwrap();
         }
         let packages = members.iter().map(|member| package(&root.join(member).join("Cargo.toml"))).collect();
-        Laid { workspace: Workspace { target_dir: root.join("target"), root, packages }, folder }
+        Laid { workspace: Workspace { target_dir: root.join("target"), build_dir: None, root, packages }, folder }
     }
 
     fn load(&self) -> Result<Loaded, ContractError> {

@@ -166,7 +166,7 @@ impl Check<'_> {
             self.at_value(&features.item(n), Problem::Empty { path: features.item(n) });
         }
         let env = KeyPath::of(&["sandbox", "env"]);
-        let variables = self.contract.sandbox.iter().flat_map(|sandbox| &sandbox.env).enumerate();
+        let variables = self.contract.sandbox.env.iter().enumerate();
         for (n, name) in variables.filter(|(_, name)| !is_variable(name)) {
             self.at_value(&env.item(n), Problem::VariableName { name: name.clone() });
         }

@@ -2,15 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How much a limit can be relied on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Strength {
-    /// By the kernel, or by a process that what it limits can't outrun.
-    Enforced,
-    /// Looked at several times a second: what is fast goes past it for a moment.
-    BestEffort,
-}
+use super::Strength;
 
 /// One limit of a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ mod failure_record;
 mod ground;
 mod limit_record;
 mod run_record;
+mod sandbox;
 mod step_record;
 
 pub(crate) use audit_head::AuditHead;
@@ -14,6 +15,7 @@ pub(crate) use event::Event;
 pub(crate) use failure::{Failure, Place, Replay, TestName};
 pub(crate) use failure_record::FailureRecord;
 pub(crate) use ground::{Change, Ground, KeptInput, RecordedTree};
-pub(crate) use limit_record::{LimitRecord, Strength};
+pub(crate) use limit_record::LimitRecord;
 pub(crate) use run_record::{Locked, Mode, RunId, RunRecord, SuiteFacts, Tool, Verdict};
+pub(crate) use sandbox::{Containment, Property, SandboxRecord, Strength};
 pub(crate) use step_record::{Counts, Outcome, StepRecord, TestOutcome, TestRecord};

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use super::{AuditHead, Counts, Failure, Outcome, StepRecord};
+use super::{AuditHead, Counts, Failure, Outcome, SandboxRecord, StepRecord};
 use crate::base::{Digest, ExitCode, Percent, Seed, Shard, Tier, Tiers};
 
 /// The name of a run's folder: its start in UTC and the process id, so that two runs never share one.
@@ -192,6 +192,9 @@ pub(crate) struct RunRecord {
     /// Facts about the whole run that the reader must not miss.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) notes: Vec<String>,
+    /// What contained the steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sandbox: Option<SandboxRecord>,
 }
 
 impl RunRecord {

@@ -75,6 +75,7 @@ pub(super) fn green() -> RunRecord {
         suites: Default::default(),
         contract: Digest::of_fields([]),
         lock: None,
+        sandbox: None,
         tools: Vec::new(),
         audit: None,
         steps: vec![step(0, "fmt", Outcome::Ok, 300), unit],

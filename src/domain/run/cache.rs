@@ -38,10 +38,14 @@ pub(super) enum Kind {
     Binary,
     /// A package's documentation examples.
     Examples,
+    /// What of a sandbox is to be had.
+    Sandbox,
+    /// A lock file whose packages were all here.
+    Fetched,
 }
 
 impl Kind {
-    const ALL: [Kind; 9] = [
+    const ALL: [Kind; 11] = [
         Kind::Workspace,
         Kind::Metadata,
         Kind::Tools,
@@ -51,6 +55,8 @@ impl Kind {
         Kind::Step,
         Kind::Binary,
         Kind::Examples,
+        Kind::Sandbox,
+        Kind::Fetched,
     ];
 
     fn name(self) -> &'static str {
@@ -64,13 +70,21 @@ impl Kind {
             Kind::Step => "step",
             Kind::Binary => "binary",
             Kind::Examples => "examples",
+            Kind::Sandbox => "sandbox",
+            Kind::Fetched => "fetched",
         }
     }
 
     /// How many files of the kind are kept, the newest.
     fn kept(self) -> usize {
         match self {
-            Kind::Workspace | Kind::Metadata | Kind::Tools | Kind::Tree | Kind::Built => 16,
+            Kind::Workspace
+            | Kind::Metadata
+            | Kind::Tools
+            | Kind::Tree
+            | Kind::Built
+            | Kind::Sandbox
+            | Kind::Fetched => 16,
             Kind::Run | Kind::Step => 128,
             Kind::Binary | Kind::Examples => 1024,
         }

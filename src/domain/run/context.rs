@@ -5,6 +5,7 @@ use cargo_metadata::Package;
 
 use super::ahead::Ahead;
 use super::classify::Scene;
+use super::containing;
 use super::environment;
 use super::footing::Footing;
 use super::known::Question;
@@ -16,6 +17,7 @@ use crate::domain::contract::Contract;
 use crate::domain::ladder::{Kind, Plan, PlannedStep};
 use crate::domain::provenance::Surroundings;
 use crate::domain::record::{Counts, Event, Failure, Mode, Outcome, StepRecord, SuiteFacts, TestRecord};
+use crate::domain::sandbox::{Sandbox, SandboxError};
 use crate::ports::cargo::Workspace;
 use crate::ports::process::{Job, Runner, Wish};
 use crate::ports::supervisor::{Ended, Report};
@@ -30,6 +32,8 @@ pub(crate) enum RunError {
     Supervision { step: String, why: String },
     #[error("{path} is not a character device")]
     NullDevice { path: Utf8PathBuf },
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     #[error("cargo's configuration cannot be read: {0}")]
     CargoConfig(String),
 }
@@ -44,6 +48,7 @@ impl Explain for RunError {
     fn exit_code(&self) -> ExitCode {
         match self {
             RunError::Output(error) => error.exit_code(),
+            RunError::Sandbox(error) => error.exit_code(),
             RunError::Supervision { .. } | RunError::NullDevice { .. } => ExitCode::Environment,
             RunError::CargoConfig(_) => ExitCode::Usage,
         }
@@ -52,6 +57,7 @@ impl Explain for RunError {
     fn hint(&self) -> Option<String> {
         match self {
             RunError::Output(error) => error.hint(),
+            RunError::Sandbox(error) => error.hint(),
             RunError::NullDevice { path } => {
                 Some(format!("recreate it as root: rm {path} && mknod -m 666 {path} c 1 3"))
             }
@@ -89,6 +95,7 @@ pub(crate) struct Context<'a> {
     pub(crate) limits: StepLimits,
     /// When the run's own time is up.
     pub(crate) deadline: std::time::Instant,
+    pub(crate) sandbox: &'a Sandbox,
 }
 
 /// What a step came to, before its time is known.
@@ -132,6 +139,8 @@ pub(super) struct Call {
     pub(super) stdout: Option<Utf8PathBuf>,
     /// A log of its own instead of the step's.
     pub(super) log: Option<Utf8PathBuf>,
+    /// What it may write in the workspace.
+    pub(super) writes: Vec<Utf8PathBuf>,
 }
 
 impl<'a> Context<'a> {
@@ -215,7 +224,12 @@ impl<'a> Context<'a> {
         let left = self.deadline.saturating_duration_since(clock::now());
         let dir = call.dir.as_deref().unwrap_or(&self.workspace.root);
         let watchdog = self.limits.of(self, step);
+        let own = format!("{}-{}", step.tier, step.name);
+        let mut writes = containing::writes(&self.dir.path, &own, &self.log(step));
+        writes.extend(call.writes.iter().cloned());
+        let cage = self.sandbox.cage(&writes, &variables);
         let job = Job {
+            cage: cage.as_ref(),
             argv: &call.argv,
             dir,
             env: &variables,

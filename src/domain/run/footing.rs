@@ -18,6 +18,7 @@ pub(crate) struct Footing {
     rests_on_luck: AtomicBool,
     greens: Mutex<Vec<(Slot, Green)>>,
     examples: Mutex<Vec<(Examples, Option<Counts>)>>,
+    lacking: Mutex<Option<String>>,
 }
 
 impl Footing {
@@ -36,6 +37,18 @@ impl Footing {
     /// A flaky test was let pass, which it may not do the next time.
     pub(super) fn rest_on_luck(&self) {
         self.rests_on_luck.store(true, Ordering::Relaxed);
+    }
+
+    /// What a build needs could not be brought in, as cargo said.
+    pub(super) fn lack(&self, why: String) {
+        if let Ok(mut lacking) = self.lacking.lock() {
+            *lacking = Some(why);
+        }
+    }
+
+    /// Why what a build needs isn't there, where that is known.
+    pub(super) fn lacking(&self) -> Option<String> {
+        self.lacking.lock().ok()?.clone()
     }
 
     /// These test binaries have passed.

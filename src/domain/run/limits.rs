@@ -71,7 +71,7 @@ const ALL: [(Resource, &str); 6] = [
 
 /// As the contract has them.
 fn limits(contract: &Contract) -> Limits {
-    let asked = contract.sandbox.clone().unwrap_or_default();
+    let asked = &contract.sandbox;
     let bytes = |size: Option<ByteSize>| size.map(ByteSize::bytes);
     Limits {
         // Nine tenths, so that it is the step that ends and not what else runs on the machine.

@@ -5,6 +5,7 @@ mod ahead;
 mod by_binary;
 mod cache;
 mod classify;
+pub(crate) mod containing;
 mod context;
 mod dep_info;
 mod diagnostics;
@@ -12,6 +13,7 @@ mod doctests;
 pub(crate) mod environment;
 mod external;
 mod fast;
+mod fetching;
 mod flaky;
 mod footing;
 mod freshness;
@@ -94,6 +96,9 @@ pub(crate) fn carry_out(
     if let Some((cache, ground)) = tools.as_ref().filter(|_| run.question.is_some_and(Question::reuses)) {
         run.toolchain.recall(cache, ground);
     }
+    if let Some(why) = fetching::bring_in(run, &run.workspace.root.join("Cargo.toml"))? {
+        run.footing.lack(why);
+    }
     let mut climb = Climb::default();
     let with_nextest = run
         .plan
@@ -146,6 +151,7 @@ pub(crate) fn carry_out(
         audit: AuditLog::of(run.output.root()).head()?,
         steps: climb.steps,
         notes,
+        sandbox: Some(run.sandbox.record.clone()),
     };
     if run.aside {
         run.output.write(run.dir, &record, &climb.tests)?;

@@ -4,12 +4,12 @@ use camino::Utf8Path;
 
 use super::context::{Context, RunError};
 use super::shim;
-use crate::ports::{env, fs};
+use crate::ports::fs;
 
 /// What cargo's configuration says of runners.
 pub(super) struct RunnerConfig {
     /// The target triple that tests are built for.
-    triple: String,
+    pub(super) triple: String,
     /// The repository's own runner with its arguments; empty where there is none.
     pub(super) chain: Vec<String>,
 }
@@ -40,7 +40,7 @@ pub(super) fn read(run: &Context<'_>) -> Result<RunnerConfig, RunError> {
 /// Where the configuration is broken.
 pub(super) fn flag(run: &Context<'_>, order: &Utf8Path) -> Result<[String; 2], RunError> {
     let seal = shim::seal(&fs::read_text(order)?);
-    let words = [env::own_program().as_str(), shim::VERB, order.as_str(), &seal]
+    let words = [run.sandbox.program().as_str(), shim::VERB, order.as_str(), &seal]
         .map(|word| toml::Value::String(word.to_owned()));
     let runner = toml::Value::Array(words.to_vec());
     Ok(["--config".to_owned(), format!("target.{}.runner={runner}", read(run)?.triple)])

@@ -116,7 +116,9 @@ pub(super) fn or_cargo_error(
         return Vec::new();
     }
     let log = run.log(step);
-    let text = diagnostics::cargo_error(&log).unwrap_or_else(|| format!("cargo ended with {ended:?}"));
+    // A cargo that may not write its lock file would only say that.
+    let said = run.footing.lacking().filter(|_| !findings.spoke).or_else(|| diagnostics::cargo_error(&log));
+    let text = said.unwrap_or_else(|| format!("cargo ended with {ended:?}"));
     let category = if findings.spoke { Category::build() } else { Category::setup() };
     vec![run.scene(step, &run.dir.path, &log).step_failure(category, &text)]
 }

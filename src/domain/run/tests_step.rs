@@ -83,11 +83,11 @@ impl Files {
         let logs = run.beside(step, "tests");
         fs::create_dir(&logs)?;
         Ok(Files {
-            logs,
-            events: run.beside(step, "events.jsonl"),
+            events: logs.join(".events.jsonl"),
             order: run.beside(step, "order.json"),
             selection: run.beside(step, "selection.json"),
-            junit: run.beside(step, "nextest.xml"),
+            junit: logs.join(".nextest.xml"),
+            logs,
             tool_config: run.beside(step, "nextest.toml"),
         })
     }

@@ -61,12 +61,17 @@ pub(crate) struct DoneBudget {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Sandbox {
+    /// Whether steps are contained: "auto" by the best that is to be had, "required" wholly or not at all, "off".
+    pub(crate) mode: Containment,
     /// "off", or the hosts that may be reached.
     pub(crate) network: Network,
     /// Folders that may be read beyond the workspace, the toolchain and the cargo home.
     #[schemars(with = "Vec<String>")]
     pub(crate) read: Vec<Utf8PathBuf>,
-    /// Environment variables that are let through.
+    /// Files and folders of the workspace that steps may write, beside the target folder.
+    #[schemars(with = "Vec<String>")]
+    pub(crate) write: Vec<Utf8PathBuf>,
+    /// Environment variables that are let through, beyond those of cargo, compilers and test runners.
     pub(crate) env: Vec<String>,
     /// For all processes of a step together; nine tenths of the machine's by default.
     #[schemars(with = "Option<String>", extend("examples" = ["64 MB"]))]
@@ -86,6 +91,19 @@ pub(crate) struct Sandbox {
     /// How long all logs of a step may get; 1 GB by default.
     #[schemars(with = "Option<String>", extend("examples" = ["64 MB"]))]
     pub(crate) output: Option<ByteSize>,
+}
+
+/// Whether steps are contained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Containment {
+    /// By the best that is to be had here.
+    #[default]
+    Auto,
+    /// Not at all.
+    Off,
+    /// Wholly, or the run ends.
+    Required,
 }
 
 /// Which hosts may be reached.

@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-pub(crate) use guard::Quarantine;
-use guard::{Done, Fallback, Gate, Protect, Role, Sandbox};
+pub(crate) use guard::{Containment, Quarantine, Sandbox};
+use guard::{Done, Fallback, Gate, Protect, Role};
 pub(crate) use run::{Engine, ModeTable, Policy, Sample};
 use run::{Modes, Run};
 pub(crate) use steps::{Build, CategoryRule, Pattern, Step, Uses, Warnings};
@@ -45,7 +45,7 @@ pub(crate) struct Contract {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) quarantine: Vec<Quarantine>,
     /// How steps are contained.
-    pub(crate) sandbox: Option<Sandbox>,
+    pub(crate) sandbox: Sandbox,
     /// Parts that still lean on something else.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) fallbacks: Vec<Fallback>,
@@ -69,6 +69,6 @@ impl Contract {
 
     /// The variables that commands may see beyond the usual ones.
     pub(crate) fn variables(&self) -> &[String] {
-        self.sandbox.as_ref().map_or(&[], |sandbox| &sandbox.env)
+        &self.sandbox.env
     }
 }

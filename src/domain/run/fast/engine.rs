@@ -246,7 +246,13 @@ impl<'a> Engine<'a> {
         order.binaries = BTreeMap::from([(waiting.test.path.to_string(), id.clone())]);
         let text = serde_json::to_string(&order).unwrap_or_default();
         fs::replace(&path, text.as_bytes())?;
-        let argv = [&env::own_program(), shim::VERB, path.as_str(), &shim::seal(&text), waiting.test.path.as_str()];
+        let argv = [
+            &self.job.run.sandbox.program(),
+            shim::VERB,
+            path.as_str(),
+            &shim::seal(&text),
+            waiting.test.path.as_str(),
+        ];
         let call = Call {
             argv: argv.map(str::to_owned).to_vec(),
             dir: Some(launch.dir.clone()),

@@ -1,0 +1,98 @@
+//! What the steps of a run may see, write and reach.
+
+mod environment;
+mod errors;
+mod places;
+mod properties;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+pub(crate) use errors::SandboxError;
+use places::Places;
+
+use crate::base::ByteSize;
+use crate::domain::contract::{Containment as Asked, Sandbox as Wanted};
+use crate::domain::record::{Containment, SandboxRecord};
+use crate::ports::cargo::Workspace;
+use crate::ports::sandbox::probe::Found;
+use crate::ports::sandbox::{Access, Cage, Reach};
+use crate::ports::{env, fs};
+
+/// How much the folders in memory that a step writes to may hold, each.
+const MEMORY: ByteSize = ByteSize::of_bytes(2 << 30);
+
+/// The sandbox of a run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sandbox {
+    cage: Option<Cage>,
+    named: Vec<String>,
+    /// What cargo writes when it fetches.
+    errands: Vec<Utf8PathBuf>,
+    pub(crate) record: SandboxRecord,
+}
+
+impl Sandbox {
+    /// The best that is to be had here, or what was asked for.
+    ///
+    /// # Errors
+    /// `required`, and the whole of it is not to be had; or its folders can't be made.
+    pub(crate) fn prepare(
+        asked: Asked,
+        wanted: &Wanted,
+        workspace: &Workspace,
+        program: &Utf8Path,
+        found: impl FnOnce() -> Found,
+    ) -> Result<Sandbox, SandboxError> {
+        if asked == Asked::Off {
+            return Ok(Sandbox::default());
+        }
+        let found = found();
+        let record = properties::record(&found);
+        if asked == Asked::Required && record.containment != Containment::Full {
+            return Err(SandboxError::Lacking(found.why));
+        }
+        if record.containment == Containment::Off {
+            return Ok(Sandbox { record, ..Sandbox::default() });
+        }
+        let bubblewrap = found.bubblewrap.filter(|_| record.containment == Containment::Full);
+        let mut cage = Cage { bubblewrap, program: program.to_owned(), ..Cage::default() };
+        let places = Places::of(workspace);
+        places::fill(&mut cage, &places, wanted)?;
+        let errands = places::errands(&places)?;
+        Ok(Sandbox { cage: Some(cage), named: wanted.env.clone(), errands, record })
+    }
+
+    /// Whether steps are contained.
+    pub(crate) fn is_on(&self) -> bool {
+        self.cage.is_some()
+    }
+
+    /// This program as the steps' commands see it.
+    pub(crate) fn program(&self) -> String {
+        self.cage.as_ref().map_or_else(env::own_program, |cage| cage.program.to_string())
+    }
+
+    /// The cage of one command, which may also write there; `set` are the variables that it is given.
+    pub(crate) fn cage(&self, writes: &[Utf8PathBuf], set: &[(String, Option<String>)]) -> Option<Cage> {
+        let mut cage = self.cage.clone()?;
+        writes.iter().for_each(|path| cage.add(path, Access::Write));
+        let given = set.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name.clone());
+        let callers = env::vars().filter_map(|(name, _)| name.into_string().ok());
+        cage.env = callers.filter(|name| environment::passes(name, &self.named)).chain(given).collect();
+        Some(cage)
+    }
+
+    /// The cage in which cargo may fetch what a build needs: it reaches the network and fills the cargo home, and sees nothing more
+    /// of the host than a step does.
+    pub(crate) fn errand(&self, lock: &Utf8Path, set: &[(String, Option<String>)]) -> Option<Cage> {
+        let mut cage = self.cage(&[lock.to_owned()], set)?;
+        cage.reach = Reach::Everything;
+        let resolver = Utf8PathBuf::from("/etc/resolv.conf");
+        // Where the whole folder may be written because there is no lock file yet.
+        for path in [resolver, lock.join(".git")].into_iter().filter(|path| fs::exists(path)) {
+            cage.add(&path, Access::Read);
+        }
+        self.errands.iter().filter(|path| fs::exists(path)).for_each(|path| cage.add(path, Access::Write));
+        Some(cage)
+    }
+}
