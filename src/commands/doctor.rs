@@ -4,9 +4,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::base::ExitCode;
 use crate::domain::contract::needs::{Need, Tool, need};
-use crate::domain::contract::{self, Contract, Uses, uses_of};
+use crate::domain::contract::{self, Containment, Contract, Uses, uses_of};
 use crate::domain::run::version;
 use crate::ports::cargo::Workspace;
+use crate::ports::sandbox::probe;
 use crate::ports::{env, fs};
 use crate::ui;
 
@@ -26,6 +27,7 @@ pub(crate) fn run(manifest_path: Option<&Utf8Path>) -> super::Result {
     let workspace = Workspace::load(manifest_path)?;
     let loaded = contract::load(&workspace)?;
     let mut findings = tools(&workspace.root, &loaded.contract);
+    findings.push(bubblewrap(&loaded.contract));
     findings.extend(programs(&workspace, &loaded.contract));
     findings.extend(folders(&workspace));
     ui::print(&findings.iter().map(Finding::text).collect::<String>());
@@ -43,6 +45,25 @@ impl Finding {
             Finding::Ok { what, detail } => format!("ok      {what} {detail}\n"),
             Finding::Missing { what, why, hint } => format!("MISSING {what}  {why}\nhint: {hint}\n"),
             Finding::Absent { what, why, hint } => format!("absent  {what}  optional: {why}\nhint: {hint}\n"),
+        }
+    }
+}
+
+/// What makes the sandbox whole.
+fn bubblewrap(contract: &Contract) -> Finding {
+    let hint = "install bubblewrap 0.8 or newer with the system's package manager, such as apt-get install bubblewrap";
+    let (what, hint) = ("bubblewrap".to_owned(), hint.to_owned());
+    match (probe::bubblewrap(), contract.sandbox.mode) {
+        (Some(path), _) => Finding::Ok { what, detail: path.to_string() },
+        (None, Containment::Required) => {
+            Finding::Missing { what, why: "the contract requires the whole sandbox".to_owned(), hint }
+        }
+        (None, Containment::Auto) => {
+            let why = "without it tests reach the network, and see that files and processes outside exist";
+            Finding::Absent { what, why: why.to_owned(), hint }
+        }
+        (None, Containment::Off) => {
+            Finding::Absent { what, why: "the contract switches the sandbox off".to_owned(), hint }
         }
     }
 }

@@ -19,6 +19,6 @@ pub(crate) use effective::{Origins, effective};
 pub(crate) use load::{Loaded, Source, load};
 pub(crate) use schema::schema;
 pub(crate) use types::{
-    Build, CategoryRule, Containment, Contract, Engine, Pattern, Policy, Quarantine, Sample, Sandbox, Step, Uses,
-    Warnings,
+    Build, CategoryRule, Containment, Contract, Engine, Network, Pattern, Policy, Quarantine, Sample, Sandbox, Step,
+    Uses, Warnings,
 };

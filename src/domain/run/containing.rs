@@ -36,7 +36,8 @@ pub(crate) fn prepare(
 ) -> Result<Sandbox, RunError> {
     let program = probe::program_file(&dir.path, &workspace.target_dir)?;
     let found = || known(&workspace.harness_dir(), dir, &program, runner);
-    Ok(Sandbox::prepare(asked, &contract.sandbox, workspace, &program, found)?)
+    let scratch = dir.path.join("scratch");
+    Ok(Sandbox::prepare(asked, &contract.sandbox, workspace, (&program, scratch), found)?)
 }
 
 /// What was found out since the last boot, or is now.

@@ -11,8 +11,8 @@ pub(crate) use errors::SandboxError;
 use places::Places;
 
 use crate::base::ByteSize;
-use crate::domain::contract::{Containment as Asked, Sandbox as Wanted};
-use crate::domain::record::{Containment, SandboxRecord};
+use crate::domain::contract::{Containment as Asked, Network, Sandbox as Wanted};
+use crate::domain::record::{Containment, SandboxRecord, Strength};
 use crate::ports::cargo::Workspace;
 use crate::ports::sandbox::probe::Found;
 use crate::ports::sandbox::{Access, Cage, Reach};
@@ -26,9 +26,15 @@ const MEMORY: ByteSize = ByteSize::of_bytes(2 << 30);
 pub(crate) struct Sandbox {
     cage: Option<Cage>,
     named: Vec<String>,
+    /// For temporary files, where there is no folder in memory for them.
+    scratch: Option<Utf8PathBuf>,
     /// What cargo writes when it fetches.
     errands: Vec<Utf8PathBuf>,
     pub(crate) record: SandboxRecord,
+    /// Why it isn't the whole, where that was wanted.
+    why: String,
+    /// Whether the contract names hosts.
+    names_hosts: bool,
 }
 
 impl Sandbox {
@@ -40,26 +46,58 @@ impl Sandbox {
         asked: Asked,
         wanted: &Wanted,
         workspace: &Workspace,
-        program: &Utf8Path,
+        (program, scratch): (&Utf8Path, Utf8PathBuf),
         found: impl FnOnce() -> Found,
     ) -> Result<Sandbox, SandboxError> {
         if asked == Asked::Off {
             return Ok(Sandbox::default());
         }
         let found = found();
-        let record = properties::record(&found);
+        let (record, why) = (properties::record(&found), found.why.clone());
+        let names_hosts = matches!(wanted.network, Network::Allow(_));
         if asked == Asked::Required && record.containment != Containment::Full {
             return Err(SandboxError::Lacking(found.why));
         }
         if record.containment == Containment::Off {
-            return Ok(Sandbox { record, ..Sandbox::default() });
+            return Ok(Sandbox { record, why, names_hosts, ..Sandbox::default() });
         }
         let bubblewrap = found.bubblewrap.filter(|_| record.containment == Containment::Full);
         let mut cage = Cage { bubblewrap, program: program.to_owned(), ..Cage::default() };
         let places = Places::of(workspace);
         places::fill(&mut cage, &places, wanted)?;
+        let scratch = Some(scratch).filter(|_| cage.bubblewrap.is_none());
+        if let Some(scratch) = &scratch {
+            fs::create_dir(scratch)?;
+            cage.add(scratch, Access::Write);
+        }
+        let temporary = scratch.as_deref().unwrap_or(Utf8Path::new("/tmp"));
+        cage.set = vec![("TMPDIR".to_owned(), temporary.to_string())];
         let errands = places::errands(&places)?;
-        Ok(Sandbox { cage: Some(cage), named: wanted.env.clone(), errands, record })
+        Ok(Sandbox { cage: Some(cage), named: wanted.env.clone(), scratch, errands, record, why, names_hosts })
+    }
+
+    /// What is lacking of it, in words.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let absent = self.record.properties.iter().filter(|(_, property)| property.state == Strength::Absent);
+        let absent: Vec<&str> = absent.map(|(name, _)| name.as_str()).collect();
+        let why = &self.why;
+        let lack = match self.record.containment {
+            Containment::Partial => {
+                Some(format!("the sandbox is partial ({why}) and does not hold {}", absent.join(", ")))
+            }
+            Containment::Off if !why.is_empty() => Some(format!("there is no sandbox ({why})")),
+            Containment::Full | Containment::Off => None,
+        };
+        let hosts = "`sandbox.network` names hosts, and this version lets none of them through";
+        lack.into_iter().chain(self.names_hosts.then(|| hosts.to_owned())).collect()
+    }
+
+    /// Removes what the steps have left of temporary files.
+    ///
+    /// # Errors
+    /// It can't be removed.
+    pub(crate) fn clear(&self) -> fs::Result<()> {
+        self.scratch.as_ref().map_or(Ok(()), |scratch| fs::remove_dir(scratch))
     }
 
     /// Whether steps are contained.

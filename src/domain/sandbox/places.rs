@@ -135,9 +135,6 @@ pub(super) fn fill(cage: &mut Cage, places: &Places, wanted: &Wanted) -> fs::Res
     }
     let program = cage.program.clone();
     cage.add(&program, Access::Read);
-    if cage.bubblewrap.is_some() {
-        cage.set = vec![("TMPDIR".to_owned(), "/tmp".to_owned())];
-    }
     cage.limits = Limits {
         address_space: wanted.memory.map(|size| size.bytes()),
         // Without a namespace of their own the user's other processes would count.

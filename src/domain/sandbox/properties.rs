@@ -6,15 +6,16 @@ use crate::domain::record::{Containment, Property, SandboxRecord, Strength};
 use crate::ports::sandbox::probe::{Attempts, Found};
 
 /// By what each property is held: within namespaces, and without.
-const HELD_BY: [(&str, &str, &str); 11] = [
+const HELD_BY: [(&str, &str, &str); 12] = [
     ("descriptors", "close_range", "close_range"),
     ("environment", "allowlist, pid namespace", "allowlist, Landlock"),
+    ("files-kept", "read-only mount", ""),
     ("files-mode", "mount namespace", ""),
     ("files-read", "mount namespace, Landlock", "Landlock"),
     ("files-seen", "mount namespace", ""),
     ("files-write", "mount namespace, Landlock", "Landlock"),
     ("kernel-settings", "read-only mount, Landlock", "Landlock"),
-    ("network", "network namespace", "seccomp"),
+    ("network", "network namespace", ""),
     ("processes-seen", "pid namespace", ""),
     ("processes-signalled", "pid namespace, Landlock", "Landlock"),
     ("sockets", "mount namespace", ""),

@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Cage, Limits, Reach, files, syscalls};
+use super::{Access, Cage, Limits, files, syscalls};
 use crate::base::ExitCode;
 
 /// The hidden verb.
@@ -26,7 +26,6 @@ pub(super) struct Inner {
     namespaces: bool,
     reads: Vec<Utf8PathBuf>,
     writes: Vec<Utf8PathBuf>,
-    network: bool,
     limits: Limits,
 }
 
@@ -46,8 +45,7 @@ impl Inner {
             let rest = ["/proc".into(), cage.program.clone()];
             [super::bubblewrap::system(), paths(&|access| access == Access::Read), rest.to_vec()].concat()
         };
-        let network = cage.reach == Reach::Everything;
-        Inner { namespaces, reads, writes: paths(&is_writable), network, limits: cage.limits }
+        Inner { namespaces, reads, writes: paths(&is_writable), limits: cage.limits }
     }
 }
 
@@ -88,7 +86,7 @@ fn hold(inner: &Inner) -> Result<(), String> {
     if !held && !inner.namespaces {
         return Err("this kernel has neither user namespaces nor Landlock".to_owned());
     }
-    let ask = syscalls::Ask { no_internet: !inner.namespaces && !inner.network, traces_held: held };
+    let ask = syscalls::Ask { traces_held: held };
     syscalls::restrict(ask).map_err(|why| format!("the filter of system calls is refused: {why}"))
 }
 

@@ -27,6 +27,10 @@ const OLDEST: (u32, u32) = (0, 8);
 /// How long the attempts may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// A folder that may be written, and one in it that may not.
+const OWN: &str = "own";
+const KEPT: &str = "own/kept";
+
 /// What got through, by name.
 pub(crate) type Attempts = BTreeMap<String, bool>;
 
@@ -68,7 +72,8 @@ pub(crate) fn look(folder: &Utf8Path, program: &Utf8Path, runner: &dyn Runner) -
     };
     let bait = Bait { folder: folder.to_owned(), port: listener.0, pid: std::process::id() };
     let socket = UnixListener::bind(folder.join("socket"));
-    if socket.is_err() || fs::replace(&folder.join("canary"), b"canary").is_err() {
+    let kept = fs::create_dir(&folder.join(KEPT));
+    if socket.is_err() || kept.is_err() || fs::replace(&folder.join("canary"), b"canary").is_err() {
         found.why = format!("{folder} cannot be written");
         return found;
     }
@@ -78,6 +83,8 @@ pub(crate) fn look(folder: &Utf8Path, program: &Utf8Path, runner: &dyn Runner) -
         views: vec![
             View { path: "/tmp".into(), access: Access::Empty(ByteSize::of_bytes(1 << 20)) },
             View { path: program.to_owned(), access: Access::Read },
+            View { path: folder.join(OWN), access: Access::Write },
+            View { path: folder.join(KEPT), access: Access::Read },
         ],
         ..Cage::default()
     };
@@ -157,6 +164,7 @@ fn attempt(bait: &Bait) -> Attempts {
         ("files-write", std::fs::write(bait.folder.join("planted"), b"").is_ok()),
         ("files-seen", std::fs::metadata(&canary).is_ok()),
         ("files-mode", chmod()),
+        ("files-kept", std::fs::write(bait.folder.join(KEPT).join("planted"), b"").is_ok()),
         ("network", TcpStream::connect_timeout(&address, Duration::from_millis(500)).is_ok()),
         ("sockets", UnixStream::connect(bait.folder.join("socket")).is_ok()),
         ("environment", std::fs::read(process.join("environ")).is_ok()),

@@ -66,8 +66,6 @@ const X32: i64 = 0x4000_0000;
 /// What is asked of the filter beyond that.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ask {
-    /// Whether even sockets of the internet's families are refused, for want of a network namespace.
-    pub(super) no_internet: bool,
     /// Whether Landlock keeps the cage's processes from tracing others.
     pub(super) traces_held: bool,
 }
@@ -85,7 +83,7 @@ pub(super) fn restrict(ask: Ask) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let refused = rules(ask).map_err(|error| text(&error))?;
     let absent = Rules::from([(libc::SYS_clone3, Vec::new())]);
-    let strange = strange_families(ask).map_err(|error| text(&error))?;
+    let strange = strange_families().map_err(|error| text(&error))?;
     // A filter has one answer. Programs that learn that there is no clone3, whose flags a filter can't see, call clone.
     for (rules, answer) in [(strange, libc::EAFNOSUPPORT), (absent, libc::ENOSYS), (refused, libc::EPERM)] {
         let program = compile(rules, answer.unsigned_abs()).map_err(|error| text(&error))?;
@@ -132,11 +130,9 @@ fn rules(ask: Ask) -> Result<Rules, seccompiler::BackendError> {
 }
 
 /// Sockets that reach the kernel's rarer parts, or the network below its protocols; of netlink the part that lists interfaces stays.
-fn strange_families(ask: Ask) -> Result<Rules, seccompiler::BackendError> {
-    let mut families = vec![libc::AF_UNIX, libc::AF_NETLINK];
-    if !ask.no_internet {
-        families.extend([libc::AF_INET, libc::AF_INET6]);
-    }
+fn strange_families() -> Result<Rules, seccompiler::BackendError> {
+    // Those of the internet are left: a filter can't tell the own loopback interface, which tests use, from the world.
+    let families = [libc::AF_UNIX, libc::AF_NETLINK, libc::AF_INET, libc::AF_INET6];
     let number = |value: i32| u64::from(value.unsigned_abs());
     let other = families.iter().map(|family| condition(0, SeccompCmpOp::Ne, number(*family)));
     let other = SeccompRule::new(other.collect::<Result<_, _>>()?)?;

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-pub(crate) use guard::{Containment, Quarantine, Sandbox};
+pub(crate) use guard::{Containment, Network, Quarantine, Sandbox};
 use guard::{Done, Fallback, Gate, Protect, Role};
 pub(crate) use run::{Engine, ModeTable, Policy, Sample};
 use run::{Modes, Run};
