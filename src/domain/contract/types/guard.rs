@@ -61,7 +61,7 @@ pub(crate) struct DoneBudget {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Sandbox {
-    /// Whether steps are contained: "auto" by the best that is to be had, "required" wholly or not at all, "off".
+    /// Whether steps are contained: "off", "auto" by the best that is to be had, "required" wholly or not at all.
     pub(crate) mode: Containment,
     /// "off", or the hosts that may be reached.
     pub(crate) network: Network,
@@ -97,11 +97,11 @@ pub(crate) struct Sandbox {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Containment {
-    /// By the best that is to be had here.
-    #[default]
-    Auto,
     /// Not at all.
+    #[default]
     Off,
+    /// By the best that is to be had here.
+    Auto,
     /// Wholly, or the run ends.
     Required,
 }
