@@ -8,6 +8,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::base::ExitCode;
 use crate::commands::{self, Settings};
+use crate::domain::gate;
 use crate::domain::record::Mode;
 use crate::domain::run::shim;
 use crate::ports::{process, supervisor};
@@ -45,6 +46,8 @@ enum Verb {
     Repro(commands::repro::Args),
     /// Pin compiler, tools, inputs and seeds in Harness.lock, or say what has drifted from it
     Lock(commands::lock::Args),
+    /// Judge a change against its base: commit, push, merge, nightly, release or weekly
+    Gate(commands::gate::Args),
     /// Turn existing logs of cargo, rustc, nextest and other compilers into the brief form
     Summarize(commands::summarize::Args),
     /// Say whether everything is here that the contract needs, in which version
@@ -107,6 +110,7 @@ fn hidden(args: &[OsString]) -> Option<u8> {
     let verb = args.get(1)?.to_str()?;
     let rest = || args[2..].iter().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<String>>();
     match verb {
+        gate::VERB => Some(commands::judge::main(rest().first()?).code()),
         supervisor::VERB => Some(supervisor::main(rest().first()?).code()),
         shim::VERB => {
             let answer = shim::main(&rest());
@@ -128,6 +132,7 @@ fn dispatch(verb: Verb, settings: &Settings) -> commands::Result {
         Verb::Merge(args) => commands::merge::run(&args, settings),
         Verb::Repro(args) => commands::repro::run(&args, settings),
         Verb::Lock(args) => commands::lock::run(&args, settings),
+        Verb::Gate(args) => commands::gate::run(&args, settings),
         Verb::Summarize(args) => commands::summarize::run(&args, settings.output),
         Verb::Doctor => commands::doctor::run(settings.manifest_path.as_deref()),
         Verb::Init => commands::init::run(settings.manifest_path.as_deref()),

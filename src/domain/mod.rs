@@ -11,3 +11,5 @@ pub(crate) mod provenance;
 pub(crate) mod run;
 
 pub(crate) mod report;
+
+pub(crate) mod gate;

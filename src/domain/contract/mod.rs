@@ -16,8 +16,9 @@ mod validate;
 
 pub(crate) use builtin::uses_of;
 pub(crate) use effective::{Origins, effective};
+pub(crate) use error::ContractError;
 pub(crate) use load::{Source, load};
 pub(crate) use schema::schema;
 pub(crate) use types::{
-    Build, CategoryRule, Contract, Engine, Pattern, Policy, Quarantine, Sample, Step, Uses, Warnings,
+    Build, CategoryRule, Contract, Engine, Level, Pattern, Policy, Quarantine, Sample, Step, Uses, Warnings,
 };
