@@ -16,6 +16,8 @@ pub(crate) enum ExitCode {
     TimeLimit,
     /// No step ran, or no test.
     NothingVerified,
+    /// A gate found what somebody outside of the change must approve.
+    NeedsApproval,
     /// `repro` saw the failure take another form.
     Different,
     /// Ctrl-C.
@@ -26,13 +28,14 @@ pub(crate) enum ExitCode {
 
 impl ExitCode {
     /// Every one, by its number.
-    pub(crate) const ALL: [ExitCode; 9] = [
+    pub(crate) const ALL: [ExitCode; 10] = [
         ExitCode::Green,
         ExitCode::Red,
         ExitCode::Usage,
         ExitCode::Environment,
         ExitCode::TimeLimit,
         ExitCode::NothingVerified,
+        ExitCode::NeedsApproval,
         ExitCode::Different,
         ExitCode::Interrupted,
         ExitCode::Terminated,
@@ -47,6 +50,7 @@ impl ExitCode {
             ExitCode::Environment => "the environment lacks something that the run needs",
             ExitCode::TimeLimit => "a time limit ended the run",
             ExitCode::NothingVerified => "nothing was verified: no step ran, or no test",
+            ExitCode::NeedsApproval => "a gate needs approval: the change loosens what it is judged by",
             ExitCode::Different => "a replayed failure took another form",
             ExitCode::Interrupted => "interrupted by Ctrl-C",
             ExitCode::Terminated => "ended by SIGTERM",
@@ -62,6 +66,7 @@ impl ExitCode {
             ExitCode::Environment => 3,
             ExitCode::TimeLimit => 4,
             ExitCode::NothingVerified => 5,
+            ExitCode::NeedsApproval => 6,
             ExitCode::Different => 7,
             ExitCode::Interrupted => 130,
             ExitCode::Terminated => 143,

@@ -8,6 +8,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::base::ExitCode;
 use crate::commands::{self, Settings};
+use crate::domain::gate;
 use crate::domain::record::Mode;
 use crate::domain::run::shim;
 use crate::ports::sandbox::{enter, probe};
@@ -50,6 +51,8 @@ enum Verb {
     Kill(commands::kill::Args),
     /// `audit log`: print or verify the record of what was judged and changed, by whom
     Audit(commands::audit::Args),
+    /// Judge a change against its base: commit, push, merge, nightly, release or weekly
+    Gate(commands::gate::Args),
     /// Turn existing logs of cargo, rustc, nextest and other compilers into the brief form
     Summarize(commands::summarize::Args),
     /// Say whether everything is here that the contract needs, in which version
@@ -119,6 +122,7 @@ fn hidden(args: &[OsString]) -> Option<u8> {
             ui::print(&attempts);
             Some(code.code())
         }
+        gate::VERB => Some(commands::judge::main(rest().first()?).code()),
         supervisor::VERB => Some(supervisor::main(rest().first()?).code()),
         supervisor::LEASH => Some(supervisor::leash(&rest())),
         shim::VERB => {
@@ -143,6 +147,7 @@ fn dispatch(verb: Verb, settings: &Settings) -> commands::Result {
         Verb::Lock(args) => commands::lock::run(&args, settings),
         Verb::Kill(args) => commands::kill::run(&args, settings),
         Verb::Audit(args) => commands::audit::run(&args, settings),
+        Verb::Gate(args) => commands::gate::run(&args, settings),
         Verb::Summarize(args) => commands::summarize::run(&args, settings.output),
         Verb::Doctor => commands::doctor::run(settings.manifest_path.as_deref()),
         Verb::Init => commands::init::run(settings.manifest_path.as_deref()),

@@ -9,7 +9,9 @@ use crate::ui;
 pub(crate) mod audit;
 pub(crate) mod contract;
 pub(crate) mod doctor;
+pub(crate) mod gate;
 pub(crate) mod init;
+pub(crate) mod judge;
 pub(crate) mod kill;
 pub(crate) mod ladder;
 pub(crate) mod lock;
@@ -58,6 +60,17 @@ impl Explain for Unsupervised {
     }
 }
 
+/// The folder that the command was given in is gone, or its name is no text.
+#[derive(Debug, thiserror::Error)]
+#[error("the current folder cannot be read: {0}")]
+pub(crate) struct NoFolder(pub(crate) std::io::Error);
+
+impl Explain for NoFolder {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Environment
+    }
+}
+
 /// An error on its way to the user.
 #[derive(Debug)]
 pub(crate) struct Error {
@@ -89,6 +102,11 @@ pub(crate) fn report_error(error: &Error, format: MessageFormat, followed: bool)
         _ => {}
     }
     ui::note(ui::error_text(&message, hint).trim_end());
+}
+
+/// An error's message with its causes, for a program that passes it on.
+fn message(error: &Error) -> String {
+    with_causes(&error.cause)
 }
 
 /// The message and its causes; one that the message ends with already is not said again.

@@ -14,4 +14,5 @@ pub(crate) mod run;
 
 pub(crate) mod report;
 
+pub(crate) mod gate;
 pub(crate) mod repro;

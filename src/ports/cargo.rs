@@ -75,16 +75,28 @@ impl Workspace {
         Workspace::read(&Workspace::ask(manifest_path)?)
     }
 
+    /// The same by the settings and the toolchain of a folder, and not by those of where the caller stands.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub(crate) fn load_in(dir: &Utf8Path, manifest_path: &Utf8Path) -> Result<Workspace, CargoError> {
+        Workspace::read(&Workspace::ask_in(dir, Some(manifest_path))?)
+    }
+
     /// Cargo's answer as it stands: without resolving dependencies, so that neither network nor the repository's own programs are
     /// involved.
     ///
     /// # Errors
     /// As `load`.
     pub(crate) fn ask(manifest_path: Option<&Utf8Path>) -> Result<String, CargoError> {
+        Workspace::ask_in(Utf8Path::new("."), manifest_path)
+    }
+
+    fn ask_in(dir: &Utf8Path, manifest_path: Option<&Utf8Path>) -> Result<String, CargoError> {
         let mut argv =
             vec![env::cargo(), "metadata".into(), "--no-deps".into(), "--format-version=1".into(), "--offline".into()];
         argv.extend(manifest_path.map(|path| format!("--manifest-path={path}")));
-        let output = process::capture(&argv).map_err(CargoError::NotStarted)?;
+        let output = process::capture_in(dir, &argv).map_err(CargoError::NotStarted)?;
         if !output.success {
             let text = output.stderr.trim().trim_start_matches("error: ").to_owned();
             return Err(CargoError::Refused(text));

@@ -1,5 +1,6 @@
 //! The doors: whatever spawns, writes, or asks the clock or the environment does it here.
 
+pub(crate) mod apart;
 pub(crate) mod cargo;
 pub(crate) mod changes;
 pub(crate) mod clock;
@@ -9,6 +10,7 @@ pub(crate) mod git;
 pub(crate) mod host;
 pub(crate) mod inventory;
 pub(crate) mod journal;
+pub(crate) mod objects;
 pub(crate) mod process;
 pub(crate) mod processes;
 pub(crate) mod reads;

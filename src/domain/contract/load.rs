@@ -17,7 +17,7 @@ use crate::ports::cargo::Workspace;
 use crate::ports::fs;
 
 /// The sections that are read and checked, but that this version doesn't act on yet.
-pub(super) const INACTIVE: [&str; 5] = ["done", "fallbacks", "protect", "roles", "gates"];
+pub(super) const INACTIVE: [&str; 1] = ["done"];
 
 const FILE: &str = "Harness.toml";
 const MANIFEST: &str = "Cargo.toml";

@@ -16,9 +16,10 @@ mod validate;
 
 pub(crate) use builtin::uses_of;
 pub(crate) use effective::{Origins, effective};
+pub(crate) use error::ContractError;
 pub(crate) use load::{Loaded, Source, load};
 pub(crate) use schema::schema;
 pub(crate) use types::{
-    Build, CategoryRule, Containment, Contract, Engine, Network, Pattern, Policy, Quarantine, Sample, Sandbox, Step,
-    Uses, Warnings,
+    Build, CategoryRule, Containment, Contract, Engine, Level, Network, Pattern, Policy, Quarantine, Sample, Sandbox,
+    Step, Uses, Warnings,
 };

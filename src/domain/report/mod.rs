@@ -14,10 +14,13 @@ mod testing;
 mod verdict_line;
 
 pub(crate) use brief::{Detail, brief};
+pub(crate) use error_line::{ErrorLine, within_limit};
 pub(crate) use failure_text::{Surroundings, failure_json, failure_text};
 pub(crate) use github::{disarmed, github, job_summary};
 pub(crate) use json::{json_error, json_line, json_lines};
 pub(crate) use junit::junit;
+pub(crate) use step_lines::{one_each as step_lines, seconds};
+pub(crate) use tally::Tally;
 
 use crate::domain::record::RunRecord;
 

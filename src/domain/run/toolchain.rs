@@ -34,6 +34,11 @@ impl Toolchain {
         Toolchain { dir: root.to_owned(), ..Toolchain::default() }
     }
 
+    /// The same as if nextest were missing.
+    pub(crate) fn without_nextest(root: &Utf8Path) -> Toolchain {
+        Toolchain { nextest: OnceLock::from(None), ..Toolchain::of(root) }
+    }
+
     /// Asks now what steps will want to know later; meant for a thread of its own.
     pub(crate) fn warm_up(&self, with_nextest: bool) {
         self.rustc();

@@ -172,6 +172,9 @@ pub(crate) struct Protect {
     pub(crate) files: Vec<String>,
     /// The roles that may.
     pub(crate) roles: Vec<String>,
+    /// A file of allowed signers, as ssh-keygen reads it: whose signed tag `harness-approve…` on a head approves it.
+    #[schemars(with = "Option<String>")]
+    pub(crate) signers: Option<Utf8PathBuf>,
 }
 
 /// Who may change what.
@@ -191,4 +194,68 @@ pub(crate) struct Gate {
     /// The tiers that must be green.
     #[schemars(with = "Option<String>", extend("examples" = ["0-1"]))]
     pub(crate) tiers: Option<Tiers>,
+}
+
+/// What becomes of a finding: red, red unless somebody outside of the change approves it, or only said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Level {
+    /// The finding is only said.
+    Report,
+    /// The gate needs approval.
+    Approve,
+    /// The gate is red.
+    Deny,
+}
+
+/// What a gate makes of each way in which a change may talk its judge round.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct Integrity {
+    /// Files that decide about verdicts, and those of `protect.files`, are changed.
+    pub(crate) protected: Level,
+    /// Manifests are loosened: targets, features, profiles, patches, build scripts, lints.
+    pub(crate) manifests: Level,
+    /// Code gains suppressions, and ways to tell that it is being tested.
+    pub(crate) suppressions: Level,
+    /// Tests have fewer assertions.
+    pub(crate) assertions: Level,
+    /// Tests are gone, newly ignored or renamed without saying so.
+    pub(crate) inventory: Level,
+    /// Tests and golden files of the base fail on the new source.
+    pub(crate) replay: Level,
+    /// The same of tests that stand in source files.
+    pub(crate) replay_inline: Level,
+    /// A fix brings no test that fails on the base.
+    pub(crate) fix: Level,
+    /// Tests fail under the other runner.
+    pub(crate) runners: Level,
+    /// Tests fail with a fresh seed.
+    pub(crate) seeds: Level,
+    /// A fallback has grown.
+    pub(crate) fallbacks: Level,
+}
+
+impl Integrity {
+    pub(super) fn is_default(&self) -> bool {
+        *self == Integrity::default()
+    }
+}
+
+impl Default for Integrity {
+    fn default() -> Self {
+        Integrity {
+            protected: Level::Approve,
+            manifests: Level::Approve,
+            suppressions: Level::Approve,
+            assertions: Level::Approve,
+            inventory: Level::Approve,
+            replay: Level::Deny,
+            replay_inline: Level::Approve,
+            fix: Level::Approve,
+            runners: Level::Deny,
+            seeds: Level::Deny,
+            fallbacks: Level::Deny,
+        }
+    }
 }

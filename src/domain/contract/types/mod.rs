@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-pub(crate) use guard::{Containment, Network, Quarantine, Sandbox};
-use guard::{Done, Fallback, Gate, Protect, Role};
+pub(crate) use guard::{Containment, Level, Network, Quarantine, Sandbox};
+use guard::{Done, Fallback, Gate, Integrity, Protect, Role};
 pub(crate) use run::{Engine, ModeTable, Policy, Sample};
 use run::{Modes, Run};
 pub(crate) use steps::{Build, CategoryRule, Pattern, Step, Uses, Warnings};
@@ -57,6 +57,9 @@ pub(crate) struct Contract {
     /// The tiers that each gate asks for.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) gates: BTreeMap<String, Gate>,
+    /// What a gate makes of each way in which a change may talk its judge round.
+    #[serde(skip_serializing_if = "Integrity::is_default")]
+    pub(crate) integrity: Integrity,
 }
 
 impl Contract {

@@ -1,0 +1,59 @@
+//! `cargo harness gate`: judges a change against its base from git's objects, by the base's contract, tests and settings.
+
+use super::{MessageFormat, Settings, Unsupervised};
+use crate::domain::gate::{self, GateName, Question, gate_json, gate_text};
+use crate::domain::report::disarmed;
+use crate::ports::env;
+use crate::ports::process::Supervised;
+use crate::ui;
+
+/// What to judge, and against what.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = DECLARATIONS)]
+pub(crate) struct Args {
+    /// commit, push (tiers 0-1), merge (0-3), nightly (0-4), release or weekly (0-5)
+    #[arg(value_name = "NAME")]
+    name: GateName,
+    /// What the change is merged onto: a branch, a tag or a commit
+    ///
+    /// By default the branch's upstream, or else main or master, of origin before those here; for `commit` the last commit.
+    #[arg(long, value_name = "REF")]
+    base: Option<String>,
+    /// What is merged: HEAD by default, and for `commit` what is staged
+    #[arg(long, value_name = "REF")]
+    head: Option<String>,
+    /// Hold the change to the limits of this role; one that `protect.roles` names approves by that
+    #[arg(long, value_name = "NAME")]
+    role: Option<String>,
+    /// Judge anew what was judged before
+    #[arg(long)]
+    no_cache: bool,
+}
+
+const DECLARATIONS: &str = "\
+A commit's message may declare, at the start of a line of its own:
+  Harness-Renames: old_name -> new_name   a test, or an item that tests name
+  Harness-Removes: test_name              a test whose subject is gone
+A declaration counts as far as the sources bear it out.";
+
+/// Judges and says what it came to.
+pub(crate) fn run(args: &Args, settings: &Settings) -> super::Result {
+    let caller = Supervised::new().map_err(Unsupervised)?;
+    let here = env::current_dir().map_err(super::NoFolder)?;
+    let manifest = settings.manifest_path.as_ref().and_then(|path| path.parent()).map(|folder| here.join(folder));
+    let question = Question {
+        name: args.name,
+        base: args.base.clone(),
+        head: args.head.clone(),
+        role: args.role.clone(),
+        dir: manifest.unwrap_or(here),
+        reuse: !args.no_cache,
+    };
+    let record = gate::judge(&question, &caller)?;
+    ui::print(&match settings.output.format {
+        MessageFormat::Json => gate_json(&record),
+        MessageFormat::Human => gate_text(&record, settings.output.detail),
+        MessageFormat::Github => disarmed(&gate_text(&record, settings.output.detail)),
+    });
+    Ok(record.verdict.exit_code())
+}
