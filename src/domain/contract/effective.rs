@@ -206,6 +206,13 @@ mod tests {
 
         [steps.unit]
         uses = "nextest"
+
+        [sandbox]
+        mode = "off"
+        network = "off"
+        read = []
+        write = []
+        env = []
         "#);
     }
 

@@ -406,8 +406,8 @@ fn a_contract_in_a_member_is_refused_because_nothing_would_read_it() {
 
 #[test]
 fn sections_without_effect_yet_are_listed() {
-    let loaded = read("[sandbox]\n[run]\n[gates.push]\ntiers = \"0\"\n").unwrap();
-    assert_eq!(loaded.inactive, ["sandbox", "gates"]);
+    let loaded = read("[protect]\n[run]\n[gates.push]\ntiers = \"0\"\n").unwrap();
+    assert_eq!(loaded.inactive, ["protect", "gates"]);
 }
 
 #[test]
