@@ -282,7 +282,7 @@ fn required_ends_where_the_whole_is_not_to_be_had_and_auto_says_what_is_partial(
         let property = property.unwrap_or_else(|| panic!("{gap} gets through, and nothing may let it: {through:?}"));
         assert_eq!(record["sandbox"]["properties"][property]["state"], "absent", "{gap} gets through unreported");
     }
-    let notes = bait.repo.facts(&["run", "--step", "unit"]).notes();
+    let notes = bait.repo.facts(&["run", "--step", "unit", "--sandbox=auto"]).notes();
     assert!(
         notes.iter().any(|note| note.starts_with("the sandbox is partial (bubblewrap is not installed)")),
         "{notes:?}"
