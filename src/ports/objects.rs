@@ -427,9 +427,10 @@ fn git_in(dir: &Utf8Path, args: &[&str], input: &[u8]) -> Result<Answer> {
 fn git(args: &[&str], with: &[(&str, &str)], input: &[u8]) -> Result<Answer> {
     let harmless = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false"];
     let command = duct::cmd("git", harmless.iter().chain(args));
-    let command = LOCAL_VARIABLES.iter().fold(command, |command, name| command.env_remove(name));
-    let variables = ENVIRONMENT.iter().chain(&IDENTITY).chain(with);
+    // What is said of a command first overrides what is said of it later.
+    let variables = with.iter().chain(&ENVIRONMENT).chain(&IDENTITY);
     let command = variables.fold(command, |command, (name, value)| command.env(name, value));
+    let command = LOCAL_VARIABLES.iter().fold(command, |command, name| command.env_remove(name));
     let output = command.stdin_bytes(input).stdout_capture().stderr_capture().unchecked().run();
     let output = output.map_err(ObjectsError::NotStarted)?;
     let (success, code) = (output.status.success(), output.status.code());

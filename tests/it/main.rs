@@ -16,6 +16,7 @@ mod edits;
 mod engine;
 mod fixtures;
 mod flaky;
+mod gate;
 mod interrupt;
 mod kill;
 mod ladder;

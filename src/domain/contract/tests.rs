@@ -289,7 +289,7 @@ fn a_message_is_one_line_whatever_the_contract_says() {
     refused(&[(
         "\n\"a\\n\\u001b[31m\" = 1",
         "Harness.toml:2:1: unknown key `a\\n\\u{1b}[31m` | known are: builds, \
-        categories, done, fallbacks, gates, modes, protect, quarantine, roles, run, sandbox, steps, tiers",
+        categories, done, fallbacks, gates, integrity, modes, protect, quarantine, roles, run, sandbox, steps, tiers",
     )]);
 }
 
@@ -406,8 +406,8 @@ fn a_contract_in_a_member_is_refused_because_nothing_would_read_it() {
 
 #[test]
 fn sections_without_effect_yet_are_listed() {
-    let loaded = read("[protect]\n[run]\n[gates.push]\ntiers = \"0\"\n").unwrap();
-    assert_eq!(loaded.inactive, ["protect", "gates"]);
+    let loaded = read("[done]\n[run]\n[gates.push]\ntiers = \"0\"\n").unwrap();
+    assert_eq!(loaded.inactive, ["done"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The tests of the base, looked for in the head: gone, newly ignored, renamed without saying so, weakened.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use camino::Utf8PathBuf;
 
@@ -48,19 +49,18 @@ impl Sources {
     /// A text of the base with the names that it would have now, and without the tests that are gone with what they tested.
     pub(super) fn adapted(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        let dropped = source::tests(&text).into_iter().filter(|test| self.removed.contains(&test.name));
-        let mut cuts: Vec<(std::ops::Range<usize>, String)> = dropped.map(|test| (test.range, String::new())).collect();
+        let tests = source::tests(&text).into_iter().filter(|test| self.removed.contains(&test.name));
+        let dropped: Vec<Range<usize>> = tests.map(|test| test.range).collect();
+        // A name within a test that is cut goes with it.
+        let stays = |place: &Range<usize>| !dropped.iter().any(|test| test.contains(&place.start));
+        let mut cuts: Vec<(Range<usize>, &str)> = dropped.iter().map(|range| (range.clone(), "")).collect();
         for (old, new) in &self.renames {
-            cuts.extend(source::places_of(&text, old).into_iter().map(|place| (place, new.clone())));
+            let places = source::places_of(&text, old).into_iter().filter(stays);
+            cuts.extend(places.map(|place| (place, new.as_str())));
         }
-        cuts.sort_by_key(|(range, _)| std::cmp::Reverse((range.start, range.end)));
-        let mut last = usize::MAX;
+        cuts.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
         for (range, new) in cuts {
-            // A name within a test that is cut goes with it.
-            if range.end <= last {
-                last = range.start;
-                text.replace_range(range, &new);
-            }
+            text.replace_range(range, new);
         }
         text
     }

@@ -299,7 +299,7 @@ pub(super) fn examples(text: &str) -> usize {
 pub(super) fn definitions(text: &str) -> BTreeSet<String> {
     fn walk(items: &[Item], found: &mut BTreeSet<String>) {
         for item in items.iter().filter(|item| !item.is_for_tests()) {
-            if !matches!(item.keyword.as_str(), "use" | "impl" | "extern" | "") {
+            if !matches!(item.keyword.as_str(), "use" | "impl" | "extern" | "#!" | "") {
                 found.insert(item.name.clone());
             }
             walk(&item.inside(), found);

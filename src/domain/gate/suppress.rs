@@ -112,9 +112,6 @@ fn walk_items(items: &[source::Item], scope: (bool, bool), known: &BTreeSet<Stri
         for attribute in &item.attributes {
             marks.extend(of_attribute(attribute, item));
         }
-        if item.keyword == "macro_rules" && SHADOWED.contains(&item.name.as_str()) {
-            marks.push(format!("macro_rules! {}", item.name));
-        }
         if item.keyword == "use" {
             let names = source::words(&item.text).collect::<Vec<_>>();
             let shadowed = names.iter().filter(|name| SHADOWED.contains(name));
@@ -134,8 +131,9 @@ fn walk_items(items: &[source::Item], scope: (bool, bool), known: &BTreeSet<Stri
 }
 
 fn of_attribute(attribute: &str, item: &source::Item) -> Option<String> {
-    let plain: String = attribute.chars().filter(|c| !c.is_whitespace()).collect();
-    let name = plain.trim_start_matches('!').split(['(', '=']).next().unwrap_or_default().to_owned();
+    // One of the whole file says the same as one of an item.
+    let plain: String = attribute.trim_start_matches('!').chars().filter(|c| !c.is_whitespace()).collect();
+    let name = plain.split(['(', '=']).next().unwrap_or_default().to_owned();
     let has = |word: &str| source::words(attribute).any(|other| other == word);
     let told = match name.as_str() {
         "allow"
