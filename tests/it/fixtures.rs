@@ -89,7 +89,9 @@ macro_rules! fixtures {
             let folder = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
             for entry in folder.read_dir_utf8().unwrap() {
                 let name = entry.unwrap().file_name().to_owned();
-                assert!([$($name),*].contains(&name.as_str()), "no test judges fixtures/{name}");
+                // Those of the gate have tests of their own.
+                let is_judged = name == "cheats" || [$($name),*].contains(&name.as_str());
+                assert!(is_judged, "no test judges fixtures/{name}");
             }
         }
     };
