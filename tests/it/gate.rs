@@ -91,3 +91,74 @@ fn what_cannot_be_judged_is_an_error_and_never_green() {
         .write("src/lib.rs", "");
     assert_ne!(outside.harness(&["gate", "merge"]).code, 0);
 }
+
+#[test]
+fn a_role_of_the_base_approves_and_holds_within_its_limits() {
+    let repo = shop();
+    repo.git(&["checkout", "--quiet", "-b", "work"]);
+    repo.write("Harness.toml", "[run]\nseed = 7\n");
+    repo.git(&["commit", "--quiet", "--all", "--message", "Another seed"]);
+    let gate = |more: &[&str]| repo.harness(&[&["gate", "push", "--base", "main"], more].concat());
+    let first = gate(&[]);
+    assert_eq!(first.code, 6, "{}", first.whole());
+    assert!(first.stdout.contains("APPROVE: TAMPER - Harness.toml: protected: changed"), "{}", first.stdout);
+    let second = gate(&[]);
+    assert_eq!(second.code, 6);
+    assert!(second.stdout.contains(", cached, seed 24301"), "{}", second.stdout);
+    let approved = gate(&["--role", "maintainer"]);
+    assert_eq!(approved.code, 0, "{}", approved.whole());
+    let limited = gate(&["--role", "bug-miner"]);
+    assert_eq!(limited.code, 1, "{}", limited.whole());
+    assert!(limited.stdout.contains("ERROR: ROLE - Harness.toml: role: the role bug-miner may not change it"));
+    let unknown = gate(&["--role", "sheriff"]);
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.stderr.contains("has no role `sheriff`"), "{}", unknown.stderr);
+}
+
+#[test]
+fn objects_are_judged_and_never_the_work_tree_nor_what_replaces_them() {
+    let repo = shop();
+    repo.git(&["checkout", "--quiet", "-b", "work"]);
+    let good = repo.read("src/money.rs");
+    repo.write("src/money.rs", &good.replace("amount * percent / 100", "amount * percent / 200"));
+    repo.git(&["commit", "--quiet", "--all", "--message", "Bad"]);
+    let bad = repo.git(&["rev-parse", "HEAD:src/money.rs"]);
+    let sound = repo.git(&["rev-parse", "main:src/money.rs"]);
+    repo.write("src/money.rs", &good);
+    repo.git(&["replace", bad.trim(), sound.trim()]);
+    let answer = repo.harness(&["gate", "push", "--base", "main"]);
+    assert_eq!(answer.code, 1, "{}", answer.whole());
+    assert!(answer.stdout.contains("a_discount_is_taken_off"), "{}", answer.stdout);
+}
+
+#[test]
+fn bad_input_is_one_clear_error_and_never_green() {
+    let repo = shop();
+    let refused = |args: &[&str], code: i32, text: &str| {
+        let answer = repo.harness(args);
+        assert_eq!(answer.code, code, "{}", answer.whole());
+        assert!(answer.stderr.contains(text) && answer.stdout.is_empty(), "{}", answer.whole());
+    };
+    refused(&["gate", "merge", "--base", "nowhere"], 2, "error: `nowhere` is not a commit of this repository");
+    refused(&["gate", "merge", "--base=--all"], 2, "is not a commit of this repository");
+    refused(&["gate", "marge"], 2, "no gate is called `marge`");
+    repo.git(&["checkout", "--quiet", "-b", "left"]);
+    repo.write("src/lib.rs", "//! Left.\n");
+    repo.git(&["commit", "--quiet", "--all", "--message", "Left"]);
+    repo.git(&["checkout", "--quiet", "-b", "right", "main"]);
+    repo.write("src/lib.rs", "//! Right.\n");
+    repo.git(&["commit", "--quiet", "--all", "--message", "Right"]);
+    refused(&["gate", "merge", "--base", "left"], 1, "does not merge with");
+    repo.git(&["checkout", "--quiet", "--orphan", "alone"]);
+    repo.git(&["commit", "--quiet", "--message", "Alone"]);
+    refused(&["gate", "merge", "--base", "main"], 2, "share no history");
+    repo.git(&["checkout", "--quiet", "-B", "sub", "main"]);
+    let commit = repo.git(&["rev-parse", "HEAD"]);
+    let module = format!("160000,{},vendor", commit.trim());
+    repo.git(&["update-index", "--add", "--cacheinfo", &module]);
+    repo.git(&["commit", "--quiet", "--message", "Vendor"]);
+    refused(&["gate", "merge", "--base", "main"], 2, "holds a submodule, which a gate cannot check out: vendor");
+    let outside = Repo::empty().harness(&["gate", "merge"]);
+    assert_eq!(outside.code, 2);
+    assert!(outside.stderr.contains("this is no git repository"), "{}", outside.stderr);
+}

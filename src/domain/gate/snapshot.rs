@@ -178,7 +178,12 @@ fn splice(code: &str, tests: &str) -> Option<String> {
         return None;
     }
     let mut text = code.to_owned();
-    for item in own.iter().rev() {
+    // A module in a file of its own gives way to the one in braces that it was.
+    let all = source::items(code)?;
+    let gives_way = |item: &&source::Item| item.is_outer_module() && others.iter().any(|one| one.name == item.name);
+    let mut cut: Vec<&source::Item> = own.iter().chain(all.iter().filter(gives_way)).collect();
+    cut.sort_by_key(|item| item.range.start);
+    for item in cut.into_iter().rev() {
         text.replace_range(item.range.clone(), "");
     }
     for item in &others {
@@ -204,6 +209,8 @@ mod tests {
         assert!(spliced.contains("assert_eq!(super::f(), 1)") && !spliced.contains("assert!(true)"), "{spliced}");
         assert_eq!(splice(code, &code.replace("{ assert", "{\n// why\n assert")), None);
         assert_eq!(splice("fn (", tests), None);
+        let outer = "pub fn f() -> u8 { 1 }\n#[cfg(test)]\nmod tests;\n";
+        assert_eq!(splice(outer, tests).unwrap().matches("mod tests").count(), 1);
     }
 
     #[test]
