@@ -1,10 +1,13 @@
 //! `cargo harness gate`: judges a change against its base from git's objects, by the base's contract, tests and settings.
 
-use super::{MessageFormat, Settings, Unsupervised};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{MessageFormat, Settings, Unsupervised, audit};
 use crate::domain::gate::{self, GateName, Question, gate_json, gate_text};
 use crate::domain::report::disarmed;
-use crate::ports::env;
+use crate::domain::run::Output;
 use crate::ports::process::Supervised;
+use crate::ports::{env, objects};
 use crate::ui;
 
 /// What to judge, and against what.
@@ -38,22 +41,41 @@ A declaration counts as far as the sources bear it out.";
 
 /// Judges and says what it came to.
 pub(crate) fn run(args: &Args, settings: &Settings) -> super::Result {
-    let caller = Supervised::new().map_err(Unsupervised)?;
     let here = env::current_dir().map_err(super::NoFolder)?;
     let manifest = settings.manifest_path.as_ref().and_then(|path| path.parent()).map(|folder| here.join(folder));
+    let dir = manifest.unwrap_or(here);
+    let (root, output) = home(&dir, settings)?;
+    output.check_stop()?;
+    let caller = Supervised::new().map_err(Unsupervised)?.heeding(output.stop_file());
+    let _held = output.hold("gate")?;
     let question = Question {
         name: args.name,
         base: args.base.clone(),
         head: args.head.clone(),
         role: args.role.clone(),
-        dir: manifest.unwrap_or(here),
+        dir,
         reuse: !args.no_cache,
     };
     let record = gate::judge(&question, &caller)?;
+    let code = record.verdict.exit_code();
+    audit::record(&output, &root, None, None, (&record.verdict.word().to_lowercase(), code))?;
     ui::print(&match settings.output.format {
         MessageFormat::Json => gate_json(&record),
         MessageFormat::Human => gate_text(&record, settings.output.detail),
         MessageFormat::Github => disarmed(&gate_text(&record, settings.output.detail)),
     });
-    Ok(record.verdict.exit_code())
+    Ok(code)
+}
+
+/// Where the harness keeps its files in the work tree: in cargo's target folder, or where that usually is if the manifests as they
+/// happen to be there don't say.
+fn home(dir: &Utf8Path, settings: &Settings) -> super::Result<(Utf8PathBuf, Output)> {
+    match audit::place(settings.manifest_path.as_deref()) {
+        Ok(place) => Ok((place.root.clone(), Output::new(place.harness_dir()))),
+        Err(_) => {
+            let top = objects::top(dir)?;
+            let output = Output::new(top.join("target/harness"));
+            Ok((top, output))
+        }
+    }
 }

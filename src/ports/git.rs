@@ -8,7 +8,28 @@ use super::{fs, process, worktree};
 use crate::base::Digest;
 
 /// Configuration by which a repository could have git run programs of its choice.
-const HARMLESS: [&str; 6] = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "diff.external="];
+pub(super) const HARMLESS: [&str; 8] = [
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "diff.external=",
+    "-c",
+    "submodule.recurse=false",
+];
+
+/// The options by which git calls none of the filters that a repository has: programs that it would run on each file that it compares
+/// or checks out.
+pub(super) fn without_filters(dir: &Utf8Path) -> Vec<String> {
+    let question = ["config", "--null", "--name-only", "--get-regexp", r"^filter\."];
+    let names = answer(dir, &question).unwrap_or_default();
+    let option = |name: &str| {
+        let value = if name.ends_with(".required") { "false" } else { "" };
+        ["-c".to_owned(), format!("{name}={value}")]
+    };
+    names.split('\0').filter(|name| !name.is_empty()).flat_map(option).collect()
+}
 
 /// What `git rev-parse --local-env-vars` lists: the variables that tie git to one repository, set in its hooks.
 pub(crate) const LOCAL_VARIABLES: [&str; 15] = [
@@ -34,7 +55,7 @@ pub(crate) const LOCAL_VARIABLES: [&str; 15] = [
 pub(crate) fn changed_files(dir: &Utf8Path) -> Vec<Utf8PathBuf> {
     let changed = ["diff", "--name-only", "--no-ext-diff", "--relative", "-z", "HEAD"];
     let untracked = ["ls-files", "--others", "--exclude-standard", "-z"];
-    let mut files = ask(dir, &changed);
+    let mut files = paths(&compared(dir, &changed).unwrap_or_default());
     files.extend(ask(dir, &untracked));
     files.sort();
     files.dedup();
@@ -44,7 +65,7 @@ pub(crate) fn changed_files(dir: &Utf8Path) -> Vec<Utf8PathBuf> {
 /// A name for the content of the tree at `dir`, uncommitted changes included. None outside of git.
 pub(crate) fn tree(dir: &Utf8Path) -> Option<String> {
     let committed = answer(dir, &["rev-parse", "--verify", "HEAD^{tree}"])?;
-    let difference = answer(dir, &["diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD"])?;
+    let difference = compared(dir, &["diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD"])?;
     let untracked = ask(dir, &["ls-files", "--others", "--exclude-standard", "-z"]);
     let names = untracked.iter().map(|path| path.as_str().as_bytes());
     let content: Vec<String> = untracked.iter().map(|path| fs::digest(&dir.join(path)).unwrap_or_default()).collect();
@@ -88,7 +109,7 @@ fn commit(text: &str) -> Option<String> {
 /// Every file that git has in its index, relative to the top of the work tree. None where git can't say.
 pub(crate) fn tracked(top: &Utf8Path) -> Option<Vec<Utf8PathBuf>> {
     let text = answer(top, &["ls-files", "-z"])?;
-    Some(text.split('\0').filter(|path| !path.is_empty()).map(Utf8PathBuf::from).collect())
+    Some(paths(&text))
 }
 
 /// The commit that new warnings and changed files are told by: the merge base with the upstream branch, or without one the last
@@ -103,8 +124,18 @@ pub(crate) fn base(dir: &Utf8Path) -> Option<String> {
 }
 
 fn ask(dir: &Utf8Path, question: &[&str]) -> Vec<Utf8PathBuf> {
-    let text = answer(dir, question).unwrap_or_default();
+    paths(&answer(dir, question).unwrap_or_default())
+}
+
+fn paths(text: &str) -> Vec<Utf8PathBuf> {
     text.split('\0').filter(|path| !path.is_empty()).map(Utf8PathBuf::from).collect()
+}
+
+/// The answer to a question for which git reads the files of the work tree.
+fn compared(dir: &Utf8Path, question: &[&str]) -> Option<String> {
+    let options = without_filters(dir);
+    let words: Vec<&str> = options.iter().map(String::as_str).chain(question.iter().copied()).collect();
+    answer(dir, &words)
 }
 
 fn answer(dir: &Utf8Path, question: &[&str]) -> Option<String> {
@@ -145,7 +176,7 @@ pub(crate) fn changed_lines(dir: &Utf8Path) -> Option<ChangedLines> {
         "--relative",
     ];
     let form = ["--no-renames", "--src-prefix=a/", "--dst-prefix=b/", &base, "--"];
-    let difference = answer(dir, &[question.as_slice(), form.as_slice()].concat())?;
+    let difference = compared(dir, &[question.as_slice(), form.as_slice()].concat())?;
     let untracked = ask(dir, &["ls-files", "--others", "--exclude-standard", "-z"]);
     Some(ChangedLines { places: changed_places(&difference)?, untracked: untracked.into_iter().collect() })
 }

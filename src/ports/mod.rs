@@ -1,6 +1,5 @@
 //! The doors: whatever spawns, writes, or asks the clock or the environment does it here.
 
-pub(crate) mod apart;
 pub(crate) mod cargo;
 pub(crate) mod changes;
 pub(crate) mod clock;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::fs;
-use super::git::LOCAL_VARIABLES;
+use super::git::{HARMLESS, LOCAL_VARIABLES};
 use crate::base::{ExitCode, Explain};
 
 /// Why git's objects don't say what is to be judged.
@@ -347,23 +347,33 @@ impl Objects {
         at(&["checkout-index", "--all", "--force", "--quiet"])
     }
 
-    /// Whether a signed tag at a commit is by a key that a list of allowed signers names, in the form of ssh-keygen.
+    /// The tags at a commit whose names begin so: by name, the ids of what they are.
     ///
     /// # Errors
     /// Git can't be asked.
-    pub(crate) fn is_approved_by_tag(&self, commit: &str, signers: &Utf8Path, prefix: &str) -> Result<Option<String>> {
-        let tags = git_in(&self.source, &["tag", "--points-at", commit], b"")?.text();
-        for tag in tags.lines().filter(|tag| tag.starts_with(prefix)) {
-            let allowed = format!("gpg.ssh.allowedSignersFile={signers}");
-            let flags = ["-c", "gpg.format=ssh", "-c", "gpg.ssh.program=ssh-keygen", "-c", &allowed];
-            if git_in(&self.source, &[&flags[..], &["verify-tag", "--", tag]].concat(), b"")?.success {
-                return Ok(Some(tag.to_owned()));
-            }
-        }
-        Ok(None)
+    pub(crate) fn tags(&self, commit: &str, prefix: &str) -> Result<BTreeMap<String, String>> {
+        let (at, of) = (format!("--points-at={commit}"), format!("refs/tags/{prefix}*"));
+        let answer =
+            git_in(&self.source, &["for-each-ref", &at, "--format=%(objectname) %(refname:strip=2)", &of], b"")?;
+        let tags = answer.good("for-each-ref")?.text();
+        let pairs = tags.lines().filter_map(|line| line.split_once(' '));
+        Ok(pairs.map(|(id, name)| (name.to_owned(), id.to_owned())).collect())
     }
 
-    /// A file of the judged repository's own git folder, such as the log of what was judged there.
+    /// Whether a tag is signed by a key that a list of allowed signers names, in the form of ssh-keygen.
+    ///
+    /// # Errors
+    /// Git can't be started.
+    pub(crate) fn is_signed(&self, tag: &str, signers: &Utf8Path) -> Result<bool> {
+        let allowed = format!("gpg.ssh.allowedSignersFile={signers}");
+        // A signature of another kind would be for a program to judge that the repository may choose.
+        let flags = ["gpg.format=ssh", "gpg.ssh.program=ssh-keygen", "gpg.program=false", "gpg.openpgp.program=false"];
+        let flags = flags.into_iter().chain(["gpg.x509.program=false", "gpg.minTrustLevel=fully", &allowed]);
+        let flags: Vec<&str> = flags.flat_map(|flag| ["-c", flag]).collect();
+        Ok(git_in(&self.source, &[&flags[..], &["verify-tag", tag]].concat(), b"")?.success)
+    }
+
+    /// A folder of the judged repository's work tree.
     pub(crate) fn source(&self) -> &Utf8Path {
         &self.source
     }
@@ -425,8 +435,7 @@ fn git_in(dir: &Utf8Path, args: &[&str], input: &[u8]) -> Result<Answer> {
 }
 
 fn git(args: &[&str], with: &[(&str, &str)], input: &[u8]) -> Result<Answer> {
-    let harmless = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false"];
-    let command = duct::cmd("git", harmless.iter().chain(args));
+    let command = duct::cmd("git", HARMLESS.iter().chain(&["-c", "core.quotePath=false"]).chain(args));
     // What is said of a command first overrides what is said of it later.
     let variables = with.iter().chain(&ENVIRONMENT).chain(&IDENTITY);
     let command = variables.fold(command, |command, (name, value)| command.env(name, value));

@@ -146,27 +146,24 @@ impl Supervised {
         Supervised { stop: Some(stop), ..self }
     }
 
-    /// This program once more, in a folder and with some variables set or unset; what it prints. A signal to this process is passed
-    /// on to it.
+    /// This program once more, in a folder and with another environment. A signal to this process is passed on to it.
     ///
     /// # Errors
     /// It can't be started.
-    pub(crate) fn again(
-        &self,
-        args: &[String],
-        dir: &Utf8Path,
-        variables: &[(String, Option<String>)],
-    ) -> io::Result<String> {
+    pub(crate) fn again(&self, args: &[&str], dir: &Utf8Path, variables: Variables<'_>) -> io::Result<Followed> {
         let command = duct::cmd(env::own_program(), args).dir(dir).stdin_null().stdout_capture().unchecked();
-        let command = variables.iter().fold(command, |command, (name, value)| match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        });
+        let command = match variables {
+            Variables::Only(all) => command.full_env(all.iter().cloned()),
+            Variables::Changed(some) => some.iter().fold(command, |command, (name, value)| match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            }),
+        };
         let handle = command.start()?;
         let mut told = false;
         loop {
             if let Some(output) = handle.wait_timeout(TICK)? {
-                return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+                return Ok(Followed::of(output));
             }
             if self.interrupted().is_some() && !told {
                 terminate(&handle);
@@ -264,6 +261,24 @@ pub(crate) struct Followed {
     pub(crate) stdout: String,
 }
 
+impl Followed {
+    fn of(output: &std::process::Output) -> Followed {
+        Followed {
+            code: output.status.code().and_then(|code| u8::try_from(code).ok()),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        }
+    }
+}
+
+/// The environment of this program when it is started once more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Variables<'a> {
+    /// The caller's, with these set or, with `None`, removed.
+    Changed(&'a [(String, Option<String>)]),
+    /// These and no others.
+    Only(&'a [(String, String)]),
+}
+
 /// This program once more, at another verb, with the caller's environment and standard error.
 pub(crate) struct Follower {
     handle: Arc<duct::Handle>,
@@ -278,10 +293,7 @@ impl Follower {
         let waiting = Arc::clone(&handle);
         std::thread::spawn(move || {
             then(match waiting.wait() {
-                Ok(output) => Followed {
-                    code: output.status.code().and_then(|code| u8::try_from(code).ok()),
-                    stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-                },
+                Ok(output) => Followed::of(output),
                 Err(error) => Followed { code: None, stdout: format!("error: the run was lost: {error}\n") },
             });
         });

@@ -5,6 +5,7 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::git::{HARMLESS, without_filters};
 use super::process;
 
 /// The ref that a work tree of the harness's own has for what the user's upstream branch was. No other work tree sees it.
@@ -26,23 +27,10 @@ pub(crate) struct Repository {
 impl Repository {
     /// The one that a folder lies in; none outside of git.
     pub(crate) fn find(dir: &Utf8Path) -> Option<Repository> {
-        let options = ["core.fsmonitor=false", "core.hooksPath=/dev/null", "diff.external=", "submodule.recurse=false"];
-        let plain = Repository {
-            top: dir.to_owned(),
-            options: options.iter().flat_map(|option| ["-c".to_owned(), (*option).to_owned()]).collect(),
-        };
-        let top = plain.ask(&["rev-parse", "--show-toplevel"]).ok()?.trim_end_matches('\n').into();
-        Some(Repository { top, ..plain }.without_filters())
-    }
-
-    /// A filter is a program that git calls on each file that an attribute marks.
-    fn without_filters(mut self) -> Repository {
-        let names = self.ask(&["config", "--null", "--name-only", "--get-regexp", r"^filter\."]).unwrap_or_default();
-        for name in names.split('\0').filter(|name| !name.is_empty()) {
-            let value = if name.ends_with(".required") { "false" } else { "" };
-            self.options.extend(["-c".to_owned(), format!("{name}={value}")]);
-        }
-        self
+        let options = HARMLESS.iter().map(|word| (*word).to_owned()).chain(without_filters(dir)).collect();
+        let here = Repository { top: dir.to_owned(), options };
+        let top = here.ask(&["rev-parse", "--show-toplevel"]).ok()?.trim_end_matches('\n').into();
+        Some(Repository { top, ..here })
     }
 
     /// The last commit.

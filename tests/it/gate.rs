@@ -2,9 +2,12 @@
 //!
 //! `HARNESS_CHEATS=99` tries all of `fixtures/cheats`; by default some of each kind.
 
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::support::{Answer, Repo, number, said};
+use crate::support::{Answer, Repo, number, said, skipped, wait_until};
 
 /// The shop that is cheated, as the base of every change.
 fn shop() -> Repo {
@@ -40,56 +43,44 @@ fn judged(repo: &Repo, patch: &Utf8Path) -> Answer {
     answer
 }
 
+/// Judges some patches of a kind; every answer is one of two codes, and how many are the first of them.
+fn all_answer(kind: &str, codes: [(i32, &str); 2]) -> (usize, usize) {
+    let repo = shop();
+    let answers: Vec<i32> = some(patches(kind))
+        .iter()
+        .map(|patch| {
+            let answer = judged(&repo, patch);
+            assert!(codes.iter().any(|(code, _)| *code == answer.code), "{patch}: {answer:#?}");
+            answer.code
+        })
+        .collect();
+    let with = |code: i32| answers.iter().filter(|answer| **answer == code).count();
+    let told = codes.map(|(code, words)| format!("{} {words}", with(code))).join(", ");
+    said(&format!("of {} {kind} changes: {told}", answers.len()));
+    (with(codes[0].0), answers.len())
+}
+
 #[test]
 fn no_way_to_look_green_gets_past_the_gate() {
-    let repo = shop();
-    let chosen = some(patches("patches"));
-    let codes: Vec<(Utf8PathBuf, Answer)> =
-        chosen.into_iter().map(|patch| (patch.clone(), judged(&repo, &patch))).collect();
-    let with = |code: i32| codes.iter().filter(|(_, answer)| answer.code == code).count();
-    said(&format!("of {} cheats {} are red and {} need approval", codes.len(), with(1), with(6)));
-    for (patch, answer) in &codes {
-        assert!([1, 6].contains(&answer.code), "{patch}: {answer:#?}");
-    }
+    all_answer("cheating", [(1, "red"), (6, "need approval")]);
 }
 
 #[test]
 fn honest_changes_are_green_or_ask() {
-    let repo = shop();
-    let chosen = some(patches("honest"));
-    let codes: Vec<(Utf8PathBuf, Answer)> =
-        chosen.into_iter().map(|patch| (patch.clone(), judged(&repo, &patch))).collect();
-    let with = |code: i32| codes.iter().filter(|(_, answer)| answer.code == code).count();
-    said(&format!("of {} honest changes {} are green and {} need approval", codes.len(), with(0), with(6)));
-    for (patch, answer) in &codes {
-        assert!([0, 6].contains(&answer.code), "{patch}: {answer:#?}");
-    }
-    assert!(with(0) * 2 > codes.len(), "more than half are green: {codes:#?}");
+    let (green, all) = all_answer("honest", [(0, "green"), (6, "need approval")]);
+    assert!(green * 2 > all, "{green} of {all}");
 }
 
 #[test]
 fn a_second_ask_is_answered_from_the_receipt_and_what_was_judged_before_leaves_no_trace() {
     let repo = shop();
-    let cheat = patches("patches").remove(0);
+    let cheat = patches("cheating").remove(0);
     let honest = patches("honest").remove(0);
     assert_ne!(judged(&repo, &cheat).code, 0);
     let first = judged(&repo, &honest);
     assert_eq!(first.code, 0, "{first:#?}");
     let second = repo.harness(&["gate", "merge", "--base", "main", "--head", "work"]);
     assert!(second.code == 0 && second.stdout.contains(", cached, "), "{second:#?}");
-}
-
-#[test]
-fn what_cannot_be_judged_is_an_error_and_never_green() {
-    let repo = shop();
-    let unknown = repo.harness(&["gate", "merge", "--base", "nowhere"]);
-    assert!(unknown.code == 2 && unknown.stderr.contains("nowhere"), "{unknown:#?}");
-    assert_eq!(repo.harness(&["gate", "nonsense"]).code, 2);
-    let outside = Repo::empty();
-    outside
-        .write("Cargo.toml", "[package]\nname = \"x\"\nversion = \"0.1.0\"\n\n[workspace]\n")
-        .write("src/lib.rs", "");
-    assert_ne!(outside.harness(&["gate", "merge"]).code, 0);
 }
 
 #[test]
@@ -161,4 +152,87 @@ fn bad_input_is_one_clear_error_and_never_green() {
     let outside = Repo::empty().harness(&["gate", "merge"]);
     assert_eq!(outside.code, 2);
     assert!(outside.stderr.contains("this is no git repository"), "{}", outside.stderr);
+}
+
+/// A key of its own, as the line of a list of allowed signers.
+fn key(repo: &Repo, name: &str) -> String {
+    let path = repo.root().parent().unwrap().join(name);
+    assert_eq!(repo.shell(&format!("ssh-keygen -q -t ed25519 -N '' -C '' -f '{path}'")).code, 0);
+    let public = std::fs::read_to_string(format!("{path}.pub")).unwrap();
+    format!("a@example.org {public}")
+}
+
+fn sign(repo: &Repo, tag: &str, key: &str) {
+    let key = format!("user.signingKey={}", repo.root().parent().unwrap().join(key));
+    repo.git(&["-c", "gpg.format=ssh", "-c", &key, "tag", "--sign", "--message", "Yes", tag, "work"]);
+}
+
+#[test]
+fn only_a_tag_signed_by_an_allowed_key_approves_and_its_removal_takes_that_back() {
+    let repo = shop();
+    if repo.shell("command -v ssh-keygen").code != 0 {
+        return skipped("approval by a signed tag: ssh-keygen is missing");
+    }
+    let allowed = key(&repo, "allowed");
+    key(&repo, "other");
+    let contract = repo.read("Harness.toml").replace("[protect]\n", "[protect]\nsigners = \"signers\"\n");
+    repo.write("signers", &allowed).write("Harness.toml", &contract);
+    repo.git(&["add", "--all"]);
+    repo.git(&["commit", "--quiet", "--message", "Name who may approve"]);
+    repo.git(&["checkout", "--quiet", "-b", "work"]);
+    repo.write("Harness.toml", &format!("{contract}\n[run]\nseed = 7\n"));
+    repo.git(&["commit", "--quiet", "--all", "--message", "Another seed"]);
+    let gate = || repo.harness(&["gate", "push", "--base", "main"]);
+    assert_eq!(gate().code, 6, "nobody has approved");
+    sign(&repo, "harness-approve-other", "other");
+    assert_eq!(gate().code, 6, "whoever is not named may sign what they like");
+    // A signature that the repository's own program would find good.
+    let program = repo.root().parent().unwrap().join("gpg");
+    let good = "#!/bin/sh\necho '[GNUPG:] NEWSIG'; echo '[GNUPG:] GOODSIG 1 a'; echo '[GNUPG:] VALIDSIG 1'; echo '[GNUPG:] TRUST_ULTIMATE'\n";
+    std::fs::write(&program, good).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    for name in ["gpg.program", "gpg.openpgp.program", "gpg.ssh.program"] {
+        repo.git(&["config", name, program.as_str()]);
+    }
+    let forged = format!(
+        "object {}type commit\ntag harness-approve-forged\ntagger A <a@example.org> 1767225600 +0000\n\nYes\n\
+         -----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n",
+        repo.git(&["rev-parse", "work"])
+    );
+    repo.write("target/forged", &forged);
+    let id = repo.git(&["hash-object", "-t", "tag", "-w", "target/forged"]);
+    repo.git(&["update-ref", "refs/tags/harness-approve-forged", id.trim()]);
+    repo.git(&["verify-tag", "harness-approve-forged"]);
+    assert_eq!(gate().code, 6, "what the repository takes for good is no approval");
+    for name in ["gpg.program", "gpg.openpgp.program", "gpg.ssh.program"] {
+        repo.git(&["config", "--unset", name]);
+    }
+    sign(&repo, "harness-approve-allowed", "allowed");
+    let approved = gate();
+    assert!(approved.code == 0, "{}", approved.whole());
+    assert!(approved.stdout.contains("approved by the signed tag harness-approve-allowed"), "{}", approved.stdout);
+    repo.git(&["tag", "--delete", "harness-approve-allowed"]);
+    assert_eq!(gate().code, 6, "no receipt outlives the approval");
+}
+
+#[test]
+fn a_gate_is_in_the_audit_log_and_ends_by_kill_and_does_not_begin_while_stop_is_there() {
+    let repo = shop();
+    assert_eq!(judged(&repo, &patches("honest").remove(0)).code, 0);
+    let log = repo.read("target/harness/audit.jsonl");
+    assert!(log.lines().count() == 1 && log.contains("\"gate\"") && log.contains("\"outcome\":\"green\""), "{log}");
+    repo.git(&["checkout", "--quiet", "-b", "slow", "main"]);
+    let text = repo.read("tests/money.rs");
+    let hanging = "\n#[test]\nfn hangs() {\n    std::thread::sleep(std::time::Duration::from_secs(3600));\n}\n";
+    repo.write("tests/money.rs", &format!("{text}{hanging}"));
+    repo.git(&["commit", "--quiet", "--all", "--message", "Slow"]);
+    let child = repo.start(&["gate", "push", "--base", "main"]);
+    let begun = || repo.processes().iter().any(|line| line.contains("money-"));
+    wait_until("the test hangs", Duration::from_secs(60), begun);
+    let answer = repo.harness(&["kill", "--hold"]);
+    assert!(answer.code == 0 && answer.stdout.starts_with("STOPPED: gate, "), "{}", answer.whole());
+    let output = child.wait_with_output().unwrap();
+    assert_ne!(output.status.code(), Some(0));
+    repo.none_is_left();
+    assert_eq!(repo.harness(&["gate", "push", "--base", "main"]).code, 3);
 }

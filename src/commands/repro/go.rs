@@ -7,7 +7,7 @@ use super::ReproError;
 use crate::base::ExitCode;
 use crate::domain::ladder::Request;
 use crate::domain::repro::{Go, Order};
-use crate::ports::process::{self, Supervised};
+use crate::ports::process::{self, Supervised, Variables};
 use crate::ui;
 
 /// The hidden verb; its argument is an order.
@@ -21,10 +21,10 @@ pub(super) fn start(
     variables: &[(String, Option<String>)],
 ) -> Result<Go, super::super::Error> {
     let order = serde_json::to_string(order).map_err(|error| ReproError::Lost(error.to_string()))?;
-    let said = supervised.again(&[VERB.to_owned(), order], dir, variables);
+    let said = supervised.again(&[VERB, &order], dir, Variables::Changed(variables));
     let said = said.map_err(|error| ReproError::Lost(error.to_string()))?;
     // What the program says goes to standard error; there is an answer only where the run came to its end.
-    Ok(serde_json::from_str(&said).map_err(|_| ReproError::Lost("it ended without an answer".to_owned()))?)
+    Ok(serde_json::from_str(&said.stdout).map_err(|_| ReproError::Lost("it ended without an answer".to_owned()))?)
 }
 
 /// The body of the hidden verb.

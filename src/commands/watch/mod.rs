@@ -107,7 +107,7 @@ pub(crate) fn run(args: &WatchArgs, settings: &Settings) -> super::Result {
     let output = Output::new(workspace.harness_dir());
     output.check_stop()?;
     let runner = Supervised::new().map_err(super::Unsupervised)?.heeding(output.stop_file());
-    let _lock = output.begin_watch()?;
+    let _lock = output.hold("watch")?;
     let (post, inbox) = mpsc::channel();
     let tell = post.clone();
     let changes = Changes::watch(roots(&workspace), &workspace.target_dir, move |notice| {

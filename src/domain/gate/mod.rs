@@ -3,6 +3,7 @@
 mod area;
 mod checks;
 mod declared;
+mod environment;
 mod finding;
 mod inventory;
 mod manifest;
@@ -33,7 +34,7 @@ use crate::domain::record::{Mode, RunRecord, Verdict};
 use crate::ports::cargo::{CargoError, Workspace};
 use crate::ports::objects::{self, Objects, ObjectsError};
 use crate::ports::process::{Runner, Supervised};
-use crate::ports::{apart, clock, fs};
+use crate::ports::{clock, fs};
 
 /// Which gate: how far it climbs, and whether it compares with the base by running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +104,9 @@ impl GateName {
         !matches!(self, GateName::Commit | GateName::Push)
     }
 }
+
+/// How the names of tags begin that approve of a head.
+const APPROVING: &str = "harness-approve";
 
 /// What is asked of a gate.
 #[derive(Clone, Debug)]
@@ -231,7 +235,8 @@ pub(crate) fn judge(question: &Question, caller: &Supervised) -> Result<GateReco
     let objects = Objects::borrow(&top, area.root())?;
     let (base, head) = commits(question, &objects)?;
     let subject = objects.merged(&base, &head)?;
-    let receipts = Receipts::of(&area, question, [&base, &head, &subject], &top);
+    let approvals = objects.tags(&head, APPROVING)?;
+    let receipts = Receipts::of(&area, question, [&base, &head, &subject], &approvals, &top);
     if let Some(mut record) = receipts.find().filter(|_| question.reuse) {
         (record.cached, record.ms) = (true, started.elapsed().as_millis() as u64);
         return Ok(record);
@@ -314,7 +319,7 @@ fn variables(contract: &Contract, base: &Snapshot, top: &Utf8Path) -> Vec<(Strin
     if !chosen_by_file {
         more.extend(["RUSTUP_TOOLCHAIN", "CARGO", "RUSTC"].map(str::to_owned));
     }
-    apart::passed(&more)
+    environment::passed(&more)
 }
 
 impl Case<'_> {
@@ -428,7 +433,11 @@ impl Case<'_> {
         }
         let Some(signers) = &protect.signers else { return Ok(None) };
         let signers = self.area.tree("base").join(&self.root).join(signers);
-        let tag = self.objects.is_approved_by_tag(self.head, &signers, "harness-approve")?;
-        Ok(tag.map(|tag| format!("the signed tag {tag}")))
+        for (name, id) in self.objects.tags(self.head, APPROVING)? {
+            if self.objects.is_signed(&id, &signers)? {
+                return Ok(Some(format!("the signed tag {name}")));
+            }
+        }
+        Ok(None)
     }
 }

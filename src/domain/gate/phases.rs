@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::GateError;
 use crate::base::{Seed, Tiers};
 use crate::domain::record::{Mode, RunRecord, TestRecord};
-use crate::ports::apart;
-use crate::ports::process::Supervised;
+use crate::ports::process::{Supervised, Variables};
 
 /// The hidden verb by which this program starts itself for one phase.
 pub(crate) const VERB: &str = "__judge";
@@ -71,7 +70,8 @@ pub(super) fn run(
 ) -> Result<Answer, GateError> {
     let lost = |why: String| GateError::Lost { why };
     let text = serde_json::to_string(order).map_err(|error| lost(error.to_string()))?;
-    let ended = apart::run(&[VERB, &text], dir, variables, caller).map_err(|error| lost(error.to_string()))?;
+    let ended =
+        caller.again(&[VERB, &text], dir, Variables::Only(variables)).map_err(|error| lost(error.to_string()))?;
     serde_json::from_str(&ended.stdout).map_err(|_| match ended.code {
         Some(code) => lost(format!("it ended with {code} and without an answer")),
         None => lost("a signal ended it".to_owned()),

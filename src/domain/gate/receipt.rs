@@ -1,13 +1,16 @@
 //! A gate's answer, kept under the digest of everything that it was given by: a cache, and no authority.
 
+use std::collections::BTreeMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::area::Area;
+use super::environment;
 use super::{GateError, GateRecord, Question};
 use crate::base::Digest;
 use crate::domain::run::Toolchain;
 use crate::ports::stamp::Stamp;
-use crate::ports::{apart, env, fs};
+use crate::ports::{env, fs};
 
 /// Where the answer to one question is kept.
 #[derive(Debug)]
@@ -27,18 +30,24 @@ pub(super) fn ground(top: &Utf8Path) -> Digest {
     toolchain.warm_up(true);
     let tools = format!("{:?}", toolchain.tools(true));
     let all = ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTC"].map(str::to_owned);
-    let variables = apart::passed(&all);
+    let variables = environment::passed(&all);
     let program = program();
     let fields = variables.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
     Digest::of_fields([tools.as_bytes(), program.as_bytes()].into_iter().chain(fields))
 }
 
 impl Receipts {
-    /// Of a question about these objects.
-    pub(super) fn of(area: &Area, question: &Question, objects: [&String; 3], top: &Utf8Path) -> Receipts {
+    /// Of a question about these objects, with the tags that may approve of them.
+    pub(super) fn of(
+        area: &Area,
+        question: &Question,
+        objects: [&String; 3],
+        approvals: &BTreeMap<String, String>,
+        top: &Utf8Path,
+    ) -> Receipts {
         let Question { name, base: _, head: _, role, dir, reuse: _ } = question;
         let ground = ground(top);
-        let words = format!("{name:?} {role:?} {dir}");
+        let words = format!("{name:?} {role:?} {dir} {approvals:?}");
         let today = crate::ports::clock::today().to_string();
         let fields = objects.iter().map(|id| id.as_bytes());
         let more = [ground.as_bytes(), words.as_bytes(), today.as_bytes()];

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::Digest;
+use crate::domain::sandbox::holds_secret;
 use crate::ports::{env, git, process};
 
 /// Variables by which a caller's shell would change what tests do or hide: outer runners, seeds and golden files.
@@ -58,17 +59,14 @@ const RECORDED: [&str; 15] = [
 ];
 const RECORDED_PREFIXES: [&str; 4] = ["LC_", "CARGO_PROFILE_", "CFLAGS", "CXXFLAGS"];
 
-/// What a name has that holds a secret; the value of such a variable is written nowhere.
-const SECRET: [&str; 8] = ["TOKEN", "SECRET", "PASSW", "CREDENTIAL", "PRIVATE", "AUTH", "_KEY", "COOKIE"];
-
-/// Whether a failure's record holds this variable, and its replay sets it; `named` are those that the contract passes on.
+/// Whether a failure's record holds this variable, and its replay sets it; `named` are those that the contract passes on. What may be
+/// a secret is written nowhere.
 pub(crate) fn is_recorded(name: &str, named: &[String]) -> bool {
-    let is_secret = || SECRET.iter().any(|part| name.to_ascii_uppercase().contains(part));
     let is_known = RECORDED.contains(&name)
         || RECORDED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         || (name.starts_with("CARGO_TARGET_") && name.ends_with("_RUSTFLAGS"));
     let is_named = || named.iter().any(|other| other == name) && !name.starts_with("LD_");
-    (is_known || is_named()) && !is_secret()
+    (is_known || is_named()) && !holds_secret(name)
 }
 
 /// The variables of that kind that are set.

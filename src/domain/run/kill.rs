@@ -20,7 +20,7 @@ const ROUNDS: usize = 3;
 /// A run that was ended.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Ended {
-    /// The run's id, or `watch`.
+    /// The run's id, or `watch` or `gate`.
     pub(crate) run: String,
     pub(crate) pid: i32,
     /// How many processes it had, its own included.
@@ -68,14 +68,18 @@ impl Killed {
 fn is_lock(root: &Utf8Path, path: &str) -> bool {
     let Ok(within) = Utf8Path::new(path).strip_prefix(root) else { return false };
     let parts: Vec<&str> = within.components().map(|part| part.as_str()).collect();
-    matches!(parts[..], ["runs", _, Output::LOCK] | [Output::WATCH_LOCK])
+    match parts[..] {
+        ["runs", _, Output::LOCK] => true,
+        [file] => file.strip_suffix(".lock").is_some_and(|verb| Output::HOLDERS.contains(&verb)),
+        _ => false,
+    }
 }
 
 /// The run that a lock belongs to.
 fn name(lock: &str) -> String {
     let path = Utf8Path::new(lock);
     let run = path.parent().and_then(Utf8Path::file_name).filter(|_| path.file_name() == Some(Output::LOCK));
-    run.unwrap_or("watch").to_owned()
+    run.or(path.file_stem()).unwrap_or_default().to_owned()
 }
 
 fn end(runs: &[(Hold, String)]) -> Killed {
@@ -139,9 +143,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_locks_of_runs_and_of_watch_tell_a_run() {
+    fn only_locks_of_runs_and_of_verbs_that_start_them_tell_a_run() {
         let root = Utf8Path::new("/a/target/harness");
-        for path in ["/a/target/harness/runs/20260101T000000.000Z-7/.lock", "/a/target/harness/watch.lock"] {
+        for path in [
+            "/a/target/harness/runs/20260101T000000.000Z-7/.lock",
+            "/a/target/harness/watch.lock",
+            "/a/target/harness/gate.lock",
+        ] {
             assert!(is_lock(root, path), "{path}");
         }
         let others = [
@@ -150,6 +158,7 @@ mod tests {
             "/a/target/harness/runs/7/8/.lock",
             "/b/target/harness/watch.lock",
             "/a/target/harness/runs/.lock",
+            "/a/target/harness/other.lock",
         ];
         for path in others {
             assert!(!is_lock(root, path), "{path}");

@@ -61,7 +61,7 @@ use crate::base::{Digest, FailureId, Percent, Tier};
 use crate::domain::ladder::{Kind, PlannedStep, Selection};
 use crate::domain::provenance::AuditLog;
 use crate::domain::record::{
-    Event, Failure, FailureRecord, Locked, Mode, Outcome, RunRecord, StepRecord, SuiteFacts, TestName, TestOutcome,
+    Event, Failure, FailureRecord, Locked, Outcome, RunRecord, StepRecord, SuiteFacts, TestName, TestOutcome,
     TestRecord, Verdict,
 };
 use crate::ports::stamp::Stamp;
@@ -117,10 +117,7 @@ pub(crate) fn carry_out(
     climbed?;
     let verdict = climb.verdict(run);
     let keeps = matches!(verdict, Verdict::Green | Verdict::Red);
-    // The loop of edits is spared what doctor says as well.
-    if run.plan.mode != Mode::Fast {
-        notes.extend(run.sandbox.notes());
-    }
+    notes.extend(run.sandbox.notes());
     let lock = locked::state(run.workspace, run.contract, &contract, run.toolchain);
     notes.extend(lock.as_ref().and_then(Locked::note));
     let asks = run.question.filter(|_| keeps && !run.aside);

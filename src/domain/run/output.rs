@@ -72,8 +72,8 @@ impl Output {
 
     /// The lock of a run's folder, held as long as the run goes on.
     pub(super) const LOCK: &str = ".lock";
-    /// Held by every `watch`.
-    pub(super) const WATCH_LOCK: &str = "watch.lock";
+    /// Verbs that start runs of their own, and hold a lock while they do.
+    pub(super) const HOLDERS: [&str; 2] = ["watch", "gate"];
 
     /// While this file is there, no run begins, and those under way end.
     pub(crate) fn stop_file(&self) -> Utf8PathBuf {
@@ -89,13 +89,13 @@ impl Output {
         if fs::is_present(&stop) { Err(Held { stop }) } else { Ok(()) }
     }
 
-    /// Marks this process as a `watch` as long as the answer lives.
+    /// Marks this process as one of `HOLDERS` as long as the answer lives, so that `kill` ends it with all that it has started.
     ///
     /// # Errors
     /// The lock's file can't be written.
-    pub(crate) fn begin_watch(&self) -> Result<File, OutputError> {
+    pub(crate) fn hold(&self, verb: &'static str) -> Result<File, OutputError> {
         fs::create_dir(&self.root)?;
-        let lock = fs::append(&self.root.join(Self::WATCH_LOCK))?;
+        let lock = fs::append(&self.root.join(format!("{verb}.lock")))?;
         // As with the lock of a run: without it only `kill` doesn't see this process.
         let _ = lock.lock_shared();
         Ok(lock)

@@ -73,13 +73,18 @@ const PREFIXES: [&str; 26] = [
     "VCPKG",
 ];
 
-/// What makes a variable a secret, whatever it begins with.
-const SECRETS: [&str; 6] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "PRIVATE_KEY"];
+/// What a name has that holds a secret.
+const SECRET: [&str; 8] = ["TOKEN", "SECRET", "PASSW", "CREDENTIAL", "PRIVATE", "AUTH", "_KEY", "COOKIE"];
+
+/// Whether a variable is likely to hold a secret, by its name.
+pub(crate) fn holds_secret(name: &str) -> bool {
+    SECRET.iter().any(|part| name.to_ascii_uppercase().contains(part))
+}
 
 /// Whether a variable is let through; `named` are those of the contract.
 pub(super) fn passes(name: &str, named: &[String]) -> bool {
     let known = NAMES.contains(&name) || name == "CARGO" || PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    named.iter().any(|wanted| wanted == name) || (known && !SECRETS.iter().any(|word| name.contains(word)))
+    named.iter().any(|wanted| wanted == name) || (known && !holds_secret(name))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod properties;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+pub(crate) use environment::holds_secret;
 pub(crate) use errors::SandboxError;
 use places::Places;
 
