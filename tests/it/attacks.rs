@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
@@ -66,7 +67,20 @@ struct Bait {
     tcp: TcpListener,
     udp: UdpSocket,
     _socket: UnixListener,
+    caller: Caller,
+    path: String,
 }
+
+/// Who calls the harness.
+enum Caller {
+    /// Whoever runs the tests.
+    Own,
+    /// A user with no rights of its own, who has a copy of the program.
+    Ordinary { program: Utf8PathBuf },
+}
+
+/// The user that owns nothing.
+const NOBODY: u32 = 65534;
 
 /// Name and body of each attempt; the body is true where it gets through.
 fn attempts(bait: &Bait) -> Vec<(&'static str, String)> {
@@ -178,7 +192,8 @@ impl Bait {
         let socket = UnixListener::bind(outside.join("socket")).unwrap();
         let (tcp, udp) = (TcpListener::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
         repo.set_env("HARNESS_CANARY", "canary");
-        let bait = Bait { outside, repo, tcp, udp, _socket: socket };
+        let path = std::env::var("PATH").unwrap();
+        let bait = Bait { outside, repo, tcp, udp, _socket: socket, caller: Caller::Own, path };
         let tests: String = attempts(&bait)
             .into_iter()
             .map(|(name, body)| format!("\n#[test]\nfn {name}() {{\n    assert!({body}, \"blocked\");\n}}\n"))
@@ -197,9 +212,15 @@ impl Bait {
     fn through(&self, args: &[&str]) -> BTreeSet<String> {
         let echo = self.udp.try_clone().unwrap();
         echo.set_nonblocking(true).unwrap();
-        let program = env!("CARGO_BIN_EXE_cargo-harness");
+        let (program, user) = match &self.caller {
+            Caller::Own => (env!("CARGO_BIN_EXE_cargo-harness"), String::new()),
+            Caller::Ordinary { program } => {
+                (program.as_str(), format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups "))
+            }
+        };
         let words = ["run", "--mode", "full", "--step", "unit", "--no-cache", "--message-format=json"];
-        let line = format!("exec 9<{}/secret; exec {program} {} {}", self.outside, words.join(" "), args.join(" "));
+        let line =
+            format!("exec 9<{}/secret; exec {user}{program} {} {}", self.outside, words.join(" "), args.join(" "));
         let mut command = self.repo.harness_command(&[]);
         let (envs, dir): (Vec<_>, _) =
             (command.get_envs().map(|(n, v)| (n.to_owned(), v.map(ToOwned::to_owned))).collect(), self.repo.root());
@@ -228,6 +249,63 @@ impl Bait {
     }
 }
 
+impl Bait {
+    /// From now on the path holds everything but bubblewrap.
+    fn hide_bubblewrap(&mut self) {
+        let bin = self.outside.parent().unwrap().join("bin");
+        std::fs::create_dir(&bin).unwrap();
+        for folder in self.path.split(':').map(Utf8Path::new).filter(|folder| folder.is_dir()) {
+            for entry in folder.read_dir_utf8().unwrap().flatten().filter(|entry| entry.file_name() != "bwrap") {
+                let _ = std::os::unix::fs::symlink(entry.path(), bin.join(entry.file_name()));
+            }
+        }
+        self.repo.set_env("PATH", bin.as_str());
+        self.repo.write("Harness.toml", &format!("[sandbox]\nread = [\"{bin}\"]\n"));
+    }
+
+    /// The same, called by an ordinary user: with the repository and the bait in that user's hands, and a toolchain that can be read.
+    fn lay_for_an_ordinary_user() -> Bait {
+        let mut bait = Bait::lay();
+        let top = bait.outside.parent().unwrap().to_owned();
+        let home = top.join("home");
+        let sysroot = printed("rustc", &["--print", "sysroot"]);
+        std::fs::create_dir(top.join("toolchain")).unwrap();
+        for name in ["bin", "lib"] {
+            linked(&Utf8Path::new(sysroot.trim()).join(name), &top.join("toolchain").join(name));
+        }
+        let program = top.join("cargo-harness");
+        linked(Utf8Path::new(env!("CARGO_BIN_EXE_cargo-harness")), &program);
+        std::fs::set_permissions(&top, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let owner = format!("{NOBODY}:{NOBODY}");
+        printed("chown", &["-R", &owner, bait.repo.root().as_str(), bait.outside.as_str(), home.as_str()]);
+        bait.path = format!("{top}/toolchain/bin:/usr/local/bin:/usr/bin:/bin");
+        bait.repo.set_env("PATH", &bait.path);
+        bait.repo.set_env("CARGO_HOME", home.join(".cargo").as_str());
+        bait.repo.set_env("RUSTUP_HOME", home.join(".rustup").as_str());
+        bait.caller = Caller::Ordinary { program };
+        bait
+    }
+}
+
+/// A copy that takes no room where the file system can link.
+fn linked(from: &Utf8Path, to: &Utf8Path) {
+    let by = |how: &str| std::process::Command::new("cp").args([how, from.as_str(), to.as_str()]).status().unwrap();
+    if !by("-al").success() {
+        let _ = std::fs::remove_dir_all(to);
+        assert!(by("-aL").success(), "{from} can't be copied");
+    }
+}
+
+fn printed(program: &str, args: &[&str]) -> String {
+    let output = std::process::Command::new(program).args(args).output().unwrap();
+    assert!(output.status.success(), "{program} {args:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn is_root() -> bool {
+    printed("id", &["-u"]).trim() == "0"
+}
+
 fn has_bubblewrap() -> bool {
     std::process::Command::new("bwrap")
         .args(["--unshare-all", "--ro-bind", "/", "/", "true"])
@@ -241,10 +319,26 @@ fn no_attempt_gets_through_the_whole_sandbox() {
         assert!(std::env::var("CI").is_err(), "CI promises bubblewrap");
         return skipped("the attempts against the whole sandbox: bubblewrap is missing or may not make namespaces");
     }
-    let bait = Bait::lay();
+    none_gets_through(&Bait::lay(), "");
+}
+
+#[test]
+fn no_attempt_of_an_ordinary_user_gets_through_the_whole_sandbox() {
+    if !is_root() {
+        return skipped("a change to another user needs root; the attempts were made as an ordinary one already");
+    }
+    let may =
+        ["--reuid=65534", "--regid=65534", "--clear-groups", "bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"];
+    if !has_bubblewrap() || !std::process::Command::new("setpriv").args(may).status().is_ok_and(|s| s.success()) {
+        return skipped("the attempts as an ordinary user: that user may not make namespaces here");
+    }
+    none_gets_through(&Bait::lay_for_an_ordinary_user(), " by an ordinary user");
+}
+
+fn none_gets_through(bait: &Bait, by: &str) {
     let open = bait.through(&["--sandbox=off"]);
-    let all = attempts(&bait).len();
-    said(&format!("{} of {all} attempts get through without the sandbox", open.len() - 1));
+    let all = attempts(bait).len();
+    said(&format!("{} of {all} attempts{by} get through without the sandbox", open.len() - 1));
     assert!(
         open.contains("benign_work") && open.contains("file_by_its_path") && open.contains("reach_by_tcp"),
         "{open:?}"
@@ -257,24 +351,33 @@ fn no_attempt_gets_through_the_whole_sandbox() {
 #[test]
 fn required_ends_where_the_whole_is_not_to_be_had_and_auto_says_what_is_partial() {
     let mut bait = Bait::lay();
-    // A path on which there is everything but bubblewrap.
-    let bin = bait.outside.join("bin");
-    std::fs::create_dir(&bin).unwrap();
-    let path = std::env::var("PATH").unwrap();
-    for folder in path.split(':').map(Utf8Path::new).filter(|folder| folder.is_dir()) {
-        for entry in folder.read_dir_utf8().unwrap().flatten().filter(|entry| entry.file_name() != "bwrap") {
-            let _ = std::os::unix::fs::symlink(entry.path(), bin.join(entry.file_name()));
-        }
-    }
-    bait.repo.set_env("PATH", bin.as_str());
-    bait.repo.write("Harness.toml", &format!("[sandbox]\nread = [\"{bin}\"]\n"));
+    bait.hide_bubblewrap();
     let refused = bait.repo.harness(&["run", "--step", "unit", "--sandbox=required"]);
     assert_eq!(refused.code, 3, "{refused:#?}");
     assert!(refused.stderr.contains("hint: ") && refused.stderr.contains("bubblewrap"), "{refused:#?}");
+    only_what_is_reported_gets_through(&bait, "");
+    let notes = bait.repo.facts(&["run", "--step", "unit", "--sandbox=auto"]).notes();
+    assert!(
+        notes.iter().any(|note| note.starts_with("the sandbox is partial (bubblewrap is not installed)")),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn the_partial_sandbox_lets_an_ordinary_user_through_only_where_it_says_so() {
+    if !is_root() {
+        return skipped("a change to another user needs root; the attempts were made as an ordinary one already");
+    }
+    let mut bait = Bait::lay_for_an_ordinary_user();
+    bait.hide_bubblewrap();
+    only_what_is_reported_gets_through(&bait, " by an ordinary user");
+}
+
+fn only_what_is_reported_gets_through(bait: &Bait, by: &str) {
     let through = bait.through(&["--sandbox=auto"]);
     assert!(through.contains("benign_work"), "{through:?}");
     let gaps: Vec<&String> = through.iter().filter(|name| *name != "benign_work").collect();
-    said(&format!("in part: {gaps:?} get through"));
+    said(&format!("in part: {gaps:?} get through{by}"));
     let record: serde_json::Value = serde_json::from_str(&bait.repo.read("target/harness/latest/run.json")).unwrap();
     assert_eq!(record["sandbox"]["containment"], "partial", "{}", record["sandbox"]);
     for gap in gaps {
@@ -282,11 +385,6 @@ fn required_ends_where_the_whole_is_not_to_be_had_and_auto_says_what_is_partial(
         let property = property.unwrap_or_else(|| panic!("{gap} gets through, and nothing may let it: {through:?}"));
         assert_eq!(record["sandbox"]["properties"][property]["state"], "absent", "{gap} gets through unreported");
     }
-    let notes = bait.repo.facts(&["run", "--step", "unit", "--sandbox=auto"]).notes();
-    assert!(
-        notes.iter().any(|note| note.starts_with("the sandbox is partial (bubblewrap is not installed)")),
-        "{notes:?}"
-    );
 }
 
 /// What the sandbox without namespaces may let through, and the property by which it says so.
