@@ -10,6 +10,8 @@
     reason = "a measurement prints, and what it cannot set up ends it"
 )]
 
+#[path = "common/bound.rs"]
+mod bound;
 mod common;
 #[path = "common/crates.rs"]
 mod crates;
@@ -87,7 +89,7 @@ fn compare(place: &Place, dir: &str, steps: &str, by_hand: &str, by_harness: &st
         ROUNDS,
         [("by hand", &mut |_| place.must(dir, &both[0])), ("by harness", &mut |_| place.must(dir, &both[1]))],
     );
-    figures::print_overhead(&hand, &harness);
+    bound::print_overhead(&hand, &harness);
 }
 
 /// Five failing tests: how much each says, and whether it names all five.

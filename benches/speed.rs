@@ -12,6 +12,8 @@
     reason = "a measurement prints, and what it cannot set up ends it"
 )]
 
+#[path = "common/bound.rs"]
+mod bound;
 mod common;
 #[path = "common/crates.rs"]
 mod crates;
@@ -23,9 +25,10 @@ mod made;
 use std::fs;
 use std::path::PathBuf;
 
+use bound::print_overhead;
 use common::{Place, Taken};
 use crates::OFFLINE;
-use figures::{Side, in_turn, kept, print_overhead};
+use figures::{Side, in_turn, kept};
 
 /// A tree to measure on, and a function of it that few others call.
 struct Subject {

@@ -27,7 +27,8 @@ impl Side {
         self.rounds.iter().map(figure).collect()
     }
 
-    fn walls(&self) -> Vec<f64> {
+    /// Of each round, in milliseconds.
+    pub(crate) fn walls(&self) -> Vec<f64> {
         self.of(|one| one.wall.as_secs_f64() * 1e3)
     }
 
@@ -36,11 +37,13 @@ impl Side {
         median(self.walls())
     }
 
-    fn least(&self) -> f64 {
+    /// In milliseconds.
+    pub(crate) fn least(&self) -> f64 {
         self.walls().into_iter().fold(f64::INFINITY, f64::min)
     }
 
-    fn cpu(&self) -> f64 {
+    /// What its processes computed together; in milliseconds.
+    pub(crate) fn cpu(&self) -> f64 {
         median(self.of(|one| one.cpu * 1e3))
     }
 
@@ -55,27 +58,13 @@ impl Side {
     }
 }
 
-/// What one side takes more than the other, beside the bound of 100 ms and 2 %.
-pub(crate) fn print_overhead(by_hand: &Side, by_harness: &Side) {
-    by_hand.print();
-    by_harness.print();
-    let figures = |side: &Side| [("median", side.median()), ("least", side.least()), ("cpu", side.cpu())];
-    for ((what, a), (_, b)) in figures(by_hand).into_iter().zip(figures(by_harness)) {
-        let (more, percent, bound) = (b - a, (b / a - 1.0) * 100.0, 100.0 + a * 0.02);
-        println!(
-            "    overhead    {what:6} {more:+6.0} ms  {percent:+5.1} %  (bound: {bound:.0} ms) {}",
-            kept(more <= bound)
-        );
-    }
-}
-
 /// Whether a bound was kept, in a word.
 pub(crate) fn kept(is_kept: bool) -> &'static str {
     if is_kept { "ok" } else { "MISSED" }
 }
 
 /// The middle one.
-fn median(mut numbers: Vec<f64>) -> f64 {
+pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
     numbers[numbers.len() / 2]
 }

@@ -83,11 +83,19 @@ impl Cage {
         self.views.push(View { path: path.to_owned(), access });
     }
 
-    /// The places, those above others first, each once.
+    /// The places, those above others first, each once, without what is seen so as part of another: each costs time.
     fn ordered(&self) -> Vec<&View> {
-        let mut views: Vec<&View> = self.views.iter().collect();
-        views.sort_by(|a, b| (a.path.as_path(), b.access).cmp(&(b.path.as_path(), a.access)));
-        views.dedup_by(|later, earlier| later.path == earlier.path);
+        let mut all: Vec<&View> = self.views.iter().collect();
+        all.sort_by(|a, b| (a.path.as_path(), b.access).cmp(&(b.path.as_path(), a.access)));
+        let mut views: Vec<&View> = Vec::new();
+        for view in all {
+            let around = views.iter().rev().find(|earlier| view.path.starts_with(&earlier.path));
+            let is_alike =
+                |earlier: &View| matches!(view.access, Access::Read | Access::Write) && earlier.access == view.access;
+            if around.is_none_or(|earlier| earlier.path != view.path && !is_alike(earlier)) {
+                views.push(view);
+            }
+        }
         views
     }
 
