@@ -75,9 +75,10 @@ impl Args {
         flags
     }
 
-    /// Those of a run that is replayed.
-    pub(super) fn as_before(packages: Vec<String>, locked: bool, offline: bool) -> Args {
-        Args { packages, locked, offline, ..Args::default() }
+    /// Those of a run that is replayed; what was contained is so again.
+    pub(super) fn as_before(packages: Vec<String>, locked: bool, offline: bool, contained: bool) -> Args {
+        let sandbox = contained.then_some(Containing::Auto);
+        Args { packages, locked, offline, sandbox, ..Args::default() }
     }
 
     /// The members to judge; all where none is named.
@@ -212,7 +213,12 @@ pub(super) fn carry_out(
             progress.show(&event);
         }
     };
-    let asked_for = args.sandbox.map_or(loaded.contract.sandbox.mode, Containment::from);
+    let by_contract = loaded.contract.sandbox.mode;
+    let asked_for = match args.sandbox.map(Containment::from) {
+        // A record is no word of the user's, who could loosen what the contract asks for.
+        Some(asked) if aside => asked.max(by_contract),
+        asked => asked.unwrap_or(by_contract),
+    };
     let sandbox = containing::prepare(asked_for, &loaded.contract, &workspace, &dir, &runner)?;
     let context = Context {
         sandbox: &sandbox,

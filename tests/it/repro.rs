@@ -6,7 +6,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
-use crate::support::{Answer, Failed, Repo, wait_until};
+use crate::support::{Answer, Failed, Repo, skipped, wait_until};
 
 /// What `repro --message-format json` says.
 fn replayed(repo: &Repo, args: &[&str]) -> (i32, Value) {
@@ -308,6 +308,27 @@ fn the_environment_is_as_it_was_and_secrets_are_in_no_record() {
     assert!(lines[2].starts_with("REPRODUCED: ") && lines[2].contains("then"), "{}", answer.whole());
 }
 
+/// What fails only where nothing outside is to be seen fails so again, and not being contained is said.
+#[test]
+fn what_was_contained_is_contained_again() {
+    let folder = Repo::empty();
+    folder.write("outside", "");
+    let repo = sample(&test_of(&format!("        std::fs::read(\"{}/outside\").unwrap();\n", folder.root())), "");
+    let facts = repo.facts(&["run", "--step", "unit", "--sandbox=auto"]);
+    let run: Value = serde_json::from_str(&repo.read("target/harness/latest/run.json")).unwrap();
+    if run["sandbox"]["containment"] == "off" {
+        return skipped("a replay within a sandbox: this machine has none");
+    }
+    let id = facts.failures()[0].id.clone();
+    let (code, again) = replayed(&repo, &[&id]);
+    assert_eq!((code, word(&again), &again["changed"]), (1, "REPRODUCED", &serde_json::json!([])), "{again:#}");
+    // Without a word of it in the record, as earlier versions have left them, nothing contains it.
+    let mut old = record(&repo, &id);
+    old["ground"].as_object_mut().unwrap().remove("sandbox");
+    repo.write(&format!("target/harness/failures/{id}.json"), &old.to_string());
+    assert_eq!(repo.harness(&["repro", &id]).code, 0);
+}
+
 #[test]
 fn submodules_and_what_is_no_file_are_said_not_to_be_rebuilt() {
     let repo = sample(&test_of("        assert_eq!(1 + 1, 3);\n"), "");
@@ -356,6 +377,13 @@ fn capsule() -> (Repo, Utf8PathBuf, String) {
     let export = || {
         let answer = repo.harness(&["repro", &failed.id, "--export", file.as_str()]);
         assert_eq!(answer.code, 0, "{}", answer.whole());
+        let lines: Vec<&str> = answer.stdout.lines().collect();
+        assert!(lines[0].starts_with(&format!("EXPORTED: {} at commit ", failed.id)), "{}", answer.whole());
+        assert_eq!(
+            lines[1..],
+            ["  file Harness.toml", "  file golden.sh", "  file src/plot.rs"],
+            "nothing is packed unnamed"
+        );
         std::fs::read(&file).unwrap()
     };
     assert_eq!(export(), export(), "the same content has the same bytes");

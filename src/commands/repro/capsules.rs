@@ -17,7 +17,7 @@ use crate::ports::cargo::Workspace;
 use crate::ports::fs;
 use crate::ui;
 
-/// So many paths are named before the question.
+/// So many paths are named, before the question and after an export.
 const MOST_SHOWN: usize = 20;
 
 /// Logs beyond this are kept by their beginning and end.
@@ -31,6 +31,7 @@ struct Exported<'a> {
     bytes: usize,
     commit: Option<&'a str>,
     changes: usize,
+    files: Vec<&'a Utf8Path>,
 }
 
 /// Packs a failure into a file.
@@ -52,12 +53,14 @@ pub(super) fn export(subject: &Subject, file: &Utf8Path, settings: &Settings) ->
     let bytes = Capsule { record: record.clone(), tree: tree.clone(), files }.pack()?;
     fs::replace(file, &bytes)?;
     let (commit, changes) = (ground.commit.as_deref(), tree.changes.len());
-    let facts = Exported { id, file, bytes: bytes.len(), commit, changes };
+    let files = tree.changes.keys().map(camino::Utf8PathBuf::as_path).collect();
+    let facts = Exported { id, file, bytes: bytes.len(), commit, changes, files };
     ui::print(&match settings.output.format {
         MessageFormat::Json => json_line("export", &facts),
         MessageFormat::Human | MessageFormat::Github => {
             let at = commit.map(|commit| format!(" at commit {commit}")).unwrap_or_default();
-            format!("EXPORTED: {id}{at} with {} to {file}, {} bytes\n", counted(changes), bytes.len())
+            let head = format!("EXPORTED: {id}{at} with {} to {file}, {} bytes", counted(changes), bytes.len());
+            [vec![head], listed(tree)].concat().join("\n") + "\n"
         }
     });
     Ok(ExitCode::Green)
@@ -134,6 +137,14 @@ fn shown(capsule: &Capsule, workspace: &Workspace) -> String {
     let folder = workspace.harness_dir().join("exact").join(failure.id.as_str());
     let commit = record.ground.as_ref().and_then(|ground| ground.commit.as_deref()).unwrap_or("no commit");
     lines.push(format!("WRITES: {folder}: {commit} with {}", counted(tree.changes.len())));
+    lines.extend(listed(tree));
+    let environment = record.ground.iter().flat_map(|ground| &ground.environment);
+    lines.extend(environment.map(|(name, value)| format!("SETS: {}={}", one_line(name), one_line(value))));
+    lines.join("\n")
+}
+
+/// The changed files, a line each, which nobody should hand on unseen.
+fn listed(tree: &RecordedTree) -> Vec<String> {
     let changes = tree.changes.iter().take(MOST_SHOWN).map(|(path, change)| {
         let path = one_line(path.as_str());
         match change {
@@ -143,12 +154,8 @@ fn shown(capsule: &Capsule, workspace: &Workspace) -> String {
             Change::Link(target) => format!("  link {path} -> {}", one_line(target)),
         }
     });
-    lines.extend(changes);
     let more = tree.changes.len().saturating_sub(MOST_SHOWN);
-    lines.extend((more > 0).then(|| format!("  … and {more} more")));
-    let environment = record.ground.iter().flat_map(|ground| &ground.environment);
-    lines.extend(environment.map(|(name, value)| format!("SETS: {}={}", one_line(name), one_line(value))));
-    lines.join("\n")
+    changes.chain((more > 0).then(|| format!("  … and {more} more"))).collect()
 }
 
 fn counted(changes: usize) -> String {

@@ -57,9 +57,10 @@ fn carry_out(order: &Order, settings: &Settings) -> super::super::Result<Go> {
         keep_going: true,
         fail_fast: false,
     };
-    let Order { packages, locked, offline, .. } = order.clone();
-    let args = ladder::Args::as_before(packages, locked, offline);
+    let Order { packages, locked, offline, contained, .. } = order.clone();
+    let args = ladder::Args::as_before(packages, locked, offline, contained);
     let finished = ladder::carry_out(request, &args, "repro".to_owned(), true, settings)?;
     let failures = finished.record.failures().cloned().collect();
-    Ok(Go { verdict: finished.record.verdict, run: finished.record.id, failures })
+    let sandbox = finished.record.sandbox.as_ref().map(|held| held.containment).unwrap_or_default();
+    Ok(Go { verdict: finished.record.verdict, run: finished.record.id, failures, sandbox })
 }

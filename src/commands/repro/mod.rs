@@ -156,7 +156,7 @@ fn replay(subject: &Subject, exact: bool, args: &Args, workspace: &Workspace, se
     let here = Workspace::load(Some(&scene.root.join("Cargo.toml")))?;
     let loaded = contract::load(&here)?;
     let here = Workspace { target_dir: scene.target_dir.clone().unwrap_or(here.target_dir), ..here };
-    let changed = match &record.ground {
+    let mut changed = match &record.ground {
         Some(ground) => changed(ground, tree.as_ref(), &here, &loaded),
         None => Vec::new(),
     };
@@ -170,6 +170,9 @@ fn replay(subject: &Subject, exact: bool, args: &Args, workspace: &Workspace, se
     let most = args.until_fail.unwrap_or(args.count);
     while tally.goes < most && tally.ended.is_none() {
         let go = go::start(&supervised, &order, &scene.root, &variables)?;
+        if tally.goes == 0 {
+            changed.extend(record.ground.as_ref().and_then(|ground| Changed::sandbox(ground.sandbox, go.sandbox)));
+        }
         let (answer, failure) = go.answer(record, &scene.root, &beside);
         // Of several forms the one that was asked for is shown.
         if answer == Answer::Reproduced || seen.is_none() {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use super::Mode;
+use super::{Containment, Mode};
 use crate::base::{Digest, FailureId};
 
 /// The state of the repository, the tools and the environment when a run found its failures.
@@ -30,6 +30,9 @@ pub(crate) struct Ground {
     pub(crate) packages: Vec<String>,
     pub(crate) locked: bool,
     pub(crate) offline: bool,
+    /// What contained the step; nothing in records of earlier versions.
+    #[serde(default)]
+    pub(crate) sandbox: Containment,
     /// The time limits, as the contract had them.
     pub(crate) limits: BTreeMap<String, String>,
     /// The variables that builds and tests commonly go by; none whose name speaks of a secret.

@@ -17,6 +17,17 @@ pub(crate) enum Containment {
     Off,
 }
 
+impl Containment {
+    /// The word by which records and messages call it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Containment::Full => "full",
+            Containment::Partial => "partial",
+            Containment::Off => "off",
+        }
+    }
+}
+
 /// How far a property of the sandbox, or a limit, can be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

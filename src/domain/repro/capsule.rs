@@ -324,6 +324,7 @@ mod tests {
             packages: Vec::new(),
             locked: false,
             offline: false,
+            sandbox: crate::domain::record::Containment::Off,
             limits: BTreeMap::new(),
             environment: BTreeMap::new(),
         };

@@ -10,7 +10,7 @@ use crate::base::Digest;
 use crate::base::text::one_line;
 use crate::domain::contract::Loaded;
 use crate::domain::provenance::Tree;
-use crate::domain::record::{Ground, RecordedTree};
+use crate::domain::record::{Containment, Ground, RecordedTree};
 use crate::domain::run::{Toolchain, environment, ground};
 use crate::ports::cargo::Workspace;
 use crate::ports::fs;
@@ -42,6 +42,12 @@ impl fmt::Display for Changed {
 }
 
 impl Changed {
+    /// What holds the step, where that is not what held it then.
+    pub(crate) fn sandbox(before: Containment, now: Containment) -> Option<Changed> {
+        let told = |held: Containment| Some(held.word().to_owned());
+        (before != now).then(|| Changed { what: "sandbox".to_owned(), before: told(before), now: told(now) })
+    }
+
     fn plain(what: impl Into<String>) -> Changed {
         Changed { what: what.into(), before: None, now: None }
     }

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Category, ExitCode, FailureId, Seed};
-use crate::domain::record::{Failure, FailureRecord, Mode, RunId, TestName, Verdict};
+use crate::domain::record::{Containment, Failure, FailureRecord, Mode, RunId, TestName, Verdict};
 
 /// What the process that carries out one go is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub(crate) struct Order {
     pub(crate) packages: Vec<String>,
     pub(crate) locked: bool,
     pub(crate) offline: bool,
+    /// Whether a sandbox held the step.
+    pub(crate) contained: bool,
 }
 
 impl Order {
@@ -41,6 +43,7 @@ impl Order {
             packages: ground.as_ref().map(|ground| ground.packages.clone()).unwrap_or_default(),
             locked: ground.as_ref().is_some_and(|ground| ground.locked),
             offline: ground.as_ref().is_some_and(|ground| ground.offline),
+            contained: ground.as_ref().is_some_and(|ground| ground.sandbox != Containment::Off),
         }
     }
 }
@@ -51,6 +54,8 @@ pub(crate) struct Go {
     pub(crate) verdict: Verdict,
     pub(crate) run: RunId,
     pub(crate) failures: Vec<Failure>,
+    /// What held it.
+    pub(crate) sandbox: Containment,
 }
 
 /// What one go, or several, say of a failure.
@@ -192,7 +197,7 @@ mod tests {
 
     fn asked(verdict: Verdict, failures: Vec<Failure>) -> Answer {
         let before = FailureRecord::new(RunId("r".to_owned()), Seed::default(), failure("a", "1 != 2"), None);
-        let go = Go { verdict, run: RunId("s".to_owned()), failures };
+        let go = Go { verdict, run: RunId("s".to_owned()), failures, sandbox: Containment::Off };
         go.answer(&before, "/x".into(), &BTreeSet::new()).0
     }
 
@@ -216,7 +221,12 @@ mod tests {
         let answer = |message: &str| {
             let mut again = failure("a", message);
             again.id = FailureId::new(FailureKind::Property, &["a"]);
-            let go = Go { verdict: Verdict::Red, run: RunId("s".to_owned()), failures: vec![again] };
+            let go = Go {
+                verdict: Verdict::Red,
+                run: RunId("s".to_owned()),
+                failures: vec![again],
+                sandbox: Containment::Off,
+            };
             go.answer(&before, "/x".into(), &BTreeSet::new()).0
         };
         assert_eq!((answer("1 != 2"), answer("1 != 3")), (Answer::Reproduced, Answer::Different));

@@ -63,6 +63,7 @@ pub(super) fn keep(run: &Context<'_>, contract: &Digest, failed: BTreeSet<Failur
         packages: run.flags.packages.clone(),
         locked: run.flags.locked,
         offline: run.flags.offline,
+        sandbox: run.sandbox.record.containment,
         limits: limits.map(|(name, limit)| (name.to_owned(), limit.to_string())).into(),
         environment: environment::recorded(run.contract.variables()),
     })
