@@ -41,6 +41,19 @@ impl Explain for CargoError {
     }
 }
 
+/// The beginning of a subcommand's command line, straight to its program: in a repository an alias of the same name, which runs what
+/// it likes, would come first. None where it isn't installed.
+pub(crate) fn subcommand(name: &str) -> Option<[String; 2]> {
+    let home = env::var("CARGO_HOME").or_else(|| env::var("HOME").map(|home| format!("{home}/.cargo")));
+    let own = home.map(|home| Utf8Path::new(&home).join("bin"));
+    let path = env::var("PATH").unwrap_or_default();
+    let on_path: Vec<&Utf8Path> = path.split(':').map(Utf8Path::new).filter(|folder| folder.is_absolute()).collect();
+    // Cargo's own order.
+    let first = own.as_deref().filter(|own| !on_path.contains(own));
+    let mut programs = first.into_iter().chain(on_path).map(|folder| folder.join(format!("cargo-{name}")));
+    programs.find(|program| fs::is_program(program)).map(|program| [program.into_string(), name.to_owned()])
+}
+
 /// No honest workspace names more crates by path.
 const MOST_MANIFESTS: usize = 10_000;
 

@@ -382,3 +382,20 @@ fn a_stopped_shim_makes_nothing_green() {
 "#;
     is_red_all_the_same(attack);
 }
+
+/// An alias of a tool's name is the repository's word, and nothing that the harness asks of the tool runs it.
+#[test]
+fn an_alias_of_a_tools_name_is_not_asked_for_the_tools_version() {
+    let repo = Repo::from_fixture("green");
+    let ran = repo.root().parent().unwrap().join("ran");
+    let aliases =
+        ["fmt", "clippy", "nextest", "fuzz", "mutants"].map(|name| format!("{name} = [\"run\", \"--quiet\"]"));
+    repo.write(".cargo/config.toml", &format!("[alias]\n{}\n", aliases.join("\n")));
+    repo.write(
+        "src/main.rs",
+        &format!("//! Runs.\n\nfn main() {{\n    std::fs::write({:?}, \"\").unwrap();\n}}\n", ran.as_str()),
+    );
+    repo.harness(&["doctor"]);
+    repo.harness(&["lock"]);
+    assert!(!ran.exists(), "an alias was run");
+}

@@ -9,7 +9,7 @@ use super::cache::{Cache, Kind};
 use crate::base::Digest;
 use crate::domain::contract::needs::Tool;
 use crate::domain::record;
-use crate::ports::{env, fs, process};
+use crate::ports::{cargo, env, fs, process};
 
 /// What tools have said of themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,8 +100,8 @@ impl Toolchain {
     /// The version of cargo-nextest, where it is installed.
     pub(crate) fn nextest(&self) -> Option<&str> {
         let ask = || {
-            let output =
-                process::capture_in(&self.dir, &[env::cargo(), "nextest".to_owned(), "--version".to_owned()]).ok()?;
+            let [program, name] = cargo::subcommand("nextest")?;
+            let output = process::capture_in(&self.dir, &[program, name, "--version".to_owned()]).ok()?;
             let first = output.stdout.lines().next()?.trim().to_owned();
             output.success.then(|| first.split(' ').nth(1).unwrap_or_default().to_owned())
         };
@@ -124,12 +124,12 @@ impl Toolchain {
 
 /// The version that a tool prints, asked in a folder, where it is this tool that answers and not an alias of its name.
 pub(crate) fn version(dir: &Utf8Path, tool: Tool) -> Option<String> {
-    let mut argv = match tool {
-        Tool::Git => vec!["git".to_owned()],
-        Tool::Rustc => vec![env::var("RUSTC").unwrap_or_else(|| "rustc".to_owned())],
-        _ => vec![env::cargo()],
+    let mut argv = match (tool, tool.subcommand()) {
+        (_, Some(name)) => cargo::subcommand(name)?.to_vec(),
+        (Tool::Git, None) => vec!["git".to_owned()],
+        (Tool::Rustc, None) => vec![env::var("RUSTC").unwrap_or_else(|| "rustc".to_owned())],
+        (_, None) => vec![env::cargo()],
     };
-    argv.extend(tool.subcommand().map(str::to_owned));
     argv.push("--version".to_owned());
     let output = process::capture_in(dir, &argv).ok().filter(|output| output.success)?;
     version_in(&output.stdout, tool.name())
