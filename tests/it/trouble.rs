@@ -389,7 +389,7 @@ fn an_alias_of_a_tools_name_is_not_asked_for_the_tools_version() {
     let repo = Repo::from_fixture("green");
     let ran = repo.root().parent().unwrap().join("ran");
     let aliases =
-        ["fmt", "clippy", "nextest", "fuzz", "mutants"].map(|name| format!("{name} = [\"run\", \"--quiet\"]"));
+        ["fmt", "clippy", "nextest", "fuzz", "mutants"].map(|name| format!("{name} = [\"run\", \"--quiet\", \"--\"]"));
     repo.write(".cargo/config.toml", &format!("[alias]\n{}\n", aliases.join("\n")));
     repo.write(
         "src/main.rs",
