@@ -31,6 +31,7 @@ built_in! {
     property "PROPERTY" "A property test found a counterexample.";
     fuzz "FUZZ" "A fuzz input fails.";
     mutant "MUTANT" "A mutant survived the tests.";
+    diff "DIFF" "A program differs from its oracle.";
     build "BUILD" "An external build or a command failed.";
     budget "BUDGET" "A size limit or a budget was exceeded.";
     flaky "FLAKY" "Failed, then passed on a retry.";

@@ -18,6 +18,8 @@ pub(crate) enum FailureKind {
     Property,
     /// A fuzz input.
     Fuzz,
+    /// A case in which a program and its oracle differ.
+    Differential,
     /// An external build, or a command of the contract.
     Build,
     /// The gate's own checks, and steps that could not be judged.
@@ -31,6 +33,7 @@ impl FailureKind {
             FailureKind::Test => 't',
             FailureKind::Property => 'p',
             FailureKind::Fuzz => 'f',
+            FailureKind::Differential => 'd',
             FailureKind::Build => 'b',
             FailureKind::Gate => 'g',
         }

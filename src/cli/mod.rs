@@ -35,6 +35,8 @@ enum Verb {
     Deep(commands::ladder::Args),
     /// Run part of the ladder
     Run(commands::ladder::RunArgs),
+    /// Hold programs against their oracles or golden files, case by case: the tier of differential tests alone
+    Diff(commands::diff::DiffArgs),
     /// `fast` again on each change, on one screen
     Watch(commands::watch::WatchArgs),
     /// Print the effective contract, its schema, or where each value comes from
@@ -140,6 +142,7 @@ fn dispatch(verb: Verb, settings: &Settings) -> commands::Result {
         Verb::Full(args) => commands::ladder::climb(Mode::Full, &args, settings),
         Verb::Deep(args) => commands::ladder::climb(Mode::Deep, &args, settings),
         Verb::Run(args) => commands::ladder::part(&args, settings),
+        Verb::Diff(args) => commands::diff::run(&args, settings),
         Verb::Watch(args) => commands::watch::run(&args, settings),
         Verb::Show(args) => commands::show::run(&args, settings.manifest_path.as_deref(), settings.output),
         Verb::Merge(args) => commands::merge::run(&args, settings),

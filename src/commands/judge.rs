@@ -37,6 +37,7 @@ fn carry_out(order: &Order) -> super::Result<Answer> {
         input: None,
         keep_going: order.part != Part::Ladder,
         fail_fast: false,
+        bless: false,
     };
     let plan = part_of(ladder::plan(&loaded.contract, &request)?, order.part);
     let output = Output::new(workspace.harness_dir());

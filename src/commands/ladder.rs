@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use camino::Utf8Path;
 
 use super::{Detail, MessageFormat, Settings, audit};
-use crate::base::{Digest, Percent, Seed, Shard, Tiers};
+use crate::base::{Digest, Percent, Seed, Shard, Tier, Tiers};
 use crate::domain::contract::{self, Containment, Sample};
 use crate::domain::ladder::{self, Request};
 use crate::domain::record::{Mode, RunRecord};
@@ -147,6 +147,18 @@ pub(crate) fn part(args: &RunArgs, settings: &Settings) -> super::Result {
     judge(request, &args.climb, "run".to_owned(), settings)
 }
 
+/// The tier of the differential tests.
+const DIFFERENTIAL: u8 = 3;
+
+/// Runs the differential tests, or writes their golden files.
+pub(super) fn differential(bless: bool, args: &Args, settings: &Settings) -> super::Result {
+    let mut request = request(Mode::Full, args);
+    request.tiers = Some(Tier::all().filter(|tier| tier.number() == DIFFERENTIAL).collect());
+    request.bless = bless;
+    let args = Args { no_cache: args.no_cache || bless, ..args.clone() };
+    judge(request, &args, "diff".to_owned(), settings)
+}
+
 fn request(mode: Mode, args: &Args) -> Request {
     Request {
         mode,
@@ -159,6 +171,7 @@ fn request(mode: Mode, args: &Args) -> Request {
         input: None,
         keep_going: args.keep_going,
         fail_fast: args.fail_fast,
+        bless: false,
     }
 }
 

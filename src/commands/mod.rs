@@ -8,6 +8,7 @@ use crate::ui;
 
 pub(crate) mod audit;
 pub(crate) mod contract;
+pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod gate;
 pub(crate) mod init;

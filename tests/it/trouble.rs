@@ -399,3 +399,20 @@ fn an_alias_of_a_tools_name_is_not_asked_for_the_tools_version() {
     repo.harness(&["lock"]);
     assert!(!ran.exists(), "an alias was run");
 }
+
+/// What a link of the repository's leads to is the host's: of a file there nothing is changed, not even its time.
+#[test]
+fn no_file_outside_is_touched_through_a_link() {
+    let repo = Repo::from_fixture("green");
+    repo.write("../outside/data", "a\n").git_init();
+    std::os::unix::fs::symlink("../outside", repo.root().join("data")).unwrap();
+    let outside = repo.root().join("../outside/data");
+    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    let age = || std::fs::File::options().write(true).open(&outside).unwrap().set_modified(old).unwrap();
+    age();
+    assert_eq!(repo.harness(&["fast"]).code, 0);
+    std::fs::write(&outside, "b\n").unwrap();
+    age();
+    assert_eq!(repo.harness(&["fast"]).code, 0);
+    assert_eq!(std::fs::metadata(&outside).unwrap().modified().unwrap(), old);
+}

@@ -56,6 +56,7 @@ fn carry_out(order: &Order, settings: &Settings) -> super::super::Result<Go> {
         input: order.input.clone(),
         keep_going: true,
         fail_fast: false,
+        bless: false,
     };
     let Order { packages, locked, offline, contained, .. } = order.clone();
     let args = ladder::Args::as_before(packages, locked, offline, contained);

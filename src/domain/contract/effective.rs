@@ -42,8 +42,7 @@ fn filled(contract: &Contract) -> Contract {
     for tier in Tier::all() {
         let steps = builtin::steps_of(contract, tier);
         for step in &steps {
-            // A differential step can't be configured yet, only named.
-            if let Some(uses) = builtin::uses(step).filter(|uses| *uses != Uses::Diff) {
+            if let Some(uses) = builtin::uses(step) {
                 let plain = || Spanned::new(0..0, Step::plain(uses));
                 filled.steps.entry((*step).to_owned()).or_insert_with(plain);
             }
@@ -188,6 +187,9 @@ mod tests {
         [steps.clippy]
         uses = "clippy"
         warnings = "new"
+
+        [steps.diff]
+        uses = "diff"
 
         [steps.doc]
         uses = "doctest"

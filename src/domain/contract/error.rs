@@ -57,14 +57,16 @@ pub(crate) enum Problem {
     UselessKey { step: String, key: &'static str, for_uses: &'static [Uses] },
     #[error("[steps.{step}] uses \"command\" without a `run`")]
     CommandWithoutRun { step: String },
-    #[error("[steps.{step}] uses \"diff\": this version has no differential tests yet")]
-    DiffNotYet { step: String },
     #[error("`{name}` is not a name of a step")]
     StepName { name: String },
     #[error("`{name}` cannot name a build")]
     BuildName { name: String },
     #[error("two builds are called `{name}`")]
     BuildTwice { name: String, first: Place },
+    #[error("`{name}` cannot name a differential test")]
+    DiffName { name: String },
+    #[error("two differential tests are called `{name}`")]
+    DiffTwice { name: String, first: Place },
     #[error("the build `{name}` is in tier {tier}, where no step uses \"build\"")]
     BuildWithoutStep { name: String, tier: u8 },
     #[error("`{name}` cannot name a category")]
@@ -129,16 +131,15 @@ impl Problem {
             Problem::StepTwice { other: Other::BuiltIn(tier), .. } => {
                 Some(format!("tier {tier} has it by default: name that tier too, without it"))
             }
-            Problem::StepTwice { other: Other::At(first), .. } | Problem::BuildTwice { first, .. } => {
-                Some(format!("the first one is at {first}"))
-            }
+            Problem::StepTwice { other: Other::At(first), .. }
+            | Problem::BuildTwice { first, .. }
+            | Problem::DiffTwice { first, .. } => Some(format!("the first one is at {first}")),
             Problem::CommandWithoutRun { .. } => Some("give it one, such as run = [\"make\", \"check\"]".to_owned()),
             Problem::UselessKey { .. } => Some("remove it, or change `uses`".to_owned()),
-            Problem::DiffNotYet { .. } => Some("use \"command\" with a program that compares".to_owned()),
             Problem::StepName { .. } => {
                 Some("use up to 32 lower-case letters, digits, `-` and `_`, a letter or digit first".to_owned())
             }
-            Problem::BuildName { .. } => {
+            Problem::BuildName { .. } | Problem::DiffName { .. } => {
                 Some("use up to 64 letters, digits, `.`, `-` and `_`, a letter or digit first".to_owned())
             }
             Problem::BuildWithoutStep { tier, .. } => Some(format!(

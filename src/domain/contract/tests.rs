@@ -198,11 +198,6 @@ fn steps_that_contradict_themselves_are_refused_at_their_place() {
         ),
         ("[steps.s]\nuses = \"nextest\"\nfilter = \" \"", "Harness.toml:3:10: `steps.s.filter` is empty"),
         (
-            "[steps.diff]\nuses = \"diff\"",
-            "Harness.toml:2:8: [steps.diff] uses \"diff\": this version has no differential tests yet | \
-             use \"command\" with a program that compares",
-        ),
-        (
             "[steps.Unit]\nuses = \"nextest\"",
             "Harness.toml:1:8: `Unit` is not a name of a step | \
              use up to 32 lower-case letters, digits, `-` and `_`, a letter or digit first",
@@ -289,13 +284,45 @@ fn a_message_is_one_line_whatever_the_contract_says() {
     refused(&[(
         "\n\"a\\n\\u001b[31m\" = 1",
         "Harness.toml:2:1: unknown key `a\\n\\u{1b}[31m` | known are: builds, \
-        categories, done, fallbacks, gates, integrity, modes, protect, quarantine, roles, run, sandbox, steps, tiers",
+        categories, diffs, done, fallbacks, gates, integrity, modes, protect, quarantine, roles, run, sandbox, steps, tiers",
     )]);
 }
 
 #[test]
-fn a_tier_may_name_the_built_in_differential_step() {
-    assert!(read("[tiers]\n3 = [\"diff\"]").is_ok());
+fn a_differential_test_needs_cases_a_right_answer_and_commands_that_are_told_the_case() {
+    let whole =
+        "[[diffs]]\nname = \"a\"\ncases = [\"c/*\"]\noracle = [\"o\", \"{case}\"]\nsubject = [\"s\", \"{case}\"]\n";
+    assert!(read(whole).is_ok());
+    let without = |line: &str| whole.lines().filter(|one| !one.starts_with(line)).collect::<Vec<_>>().join("\n");
+    refused(&[
+        (&without("cases"), "Harness.toml:2:8: `diffs[0]`: it has no `cases` and no `generate`"),
+        (&without("oracle"), "Harness.toml:2:8: `diffs[0]`: it has neither an `oracle` nor `golden` files"),
+        (&format!("{whole}golden = \"g\""), "Harness.toml:2:8: `diffs[0]`: it has both an `oracle` and `golden` files"),
+        (
+            &format!("{}\ngolden = \"g\"\ngenerate = [\"g\", \"{{seed}}\"]", without("oracle")),
+            "Harness.toml:2:8: `diffs[0]`: what is generated has no `golden` files",
+        ),
+        (
+            &whole.replace("[\"s\", \"{case}\"]", "[\"s\"]"),
+            "Harness.toml:5:11: `diffs[0].subject`: no argument of it holds {case}",
+        ),
+        (
+            &whole.replace("\"a\"", "\"a/b\""),
+            "Harness.toml:2:8: `a/b` cannot name a differential test | use up to 64 letters, digits, `.`, `-` and `_`, a letter or digit first",
+        ),
+        (
+            &format!("{whole}{whole}"),
+            "Harness.toml:7:8: two differential tests are called `a` | the first one is at Harness.toml:2:8",
+        ),
+        (
+            &format!("{whole}expected = [{{ case = \"c/a\", reason = \"\", tracking = \"#1\" }}]"),
+            "Harness.toml:6:38: `diffs[0].expected[0].reason` is empty",
+        ),
+        (
+            &format!("{whole}files = [\"../x\"]"),
+            "Harness.toml:6:10: `diffs[0].files[0]` leads out of the workspace: ../x | write it relative to the workspace root and without `..`",
+        ),
+    ]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::error::{Other, Problem};
 use super::load::Document;
 use super::places::{KeyPath, Place, Places};
 use super::shape::Located;
-use super::types::{Build, Contract, Step, Uses};
+use super::types::{Build, Contract, Diff, Step, Uses};
 use crate::base::Tier;
 
 /// The gates that exist.
@@ -24,6 +24,7 @@ pub(super) fn problems(contract: &Contract, places: &Places, document: &Document
         check.step(name, step.get_ref());
     }
     check.builds();
+    check.diffs();
     check.categories();
     check.quarantine();
     check.names();
@@ -92,9 +93,6 @@ impl Check<'_> {
                 self.at_key(&path.key(key), Problem::UselessKey { step: name.to_owned(), key, for_uses });
             }
         }
-        if step.uses == Uses::Diff {
-            self.at_value(&path.key("uses"), Problem::DiffNotYet { step: name.to_owned() });
-        }
         match (&step.run, step.uses) {
             (None, Uses::Command) => {
                 self.at_value(&path.key("uses"), Problem::CommandWithoutRun { step: name.to_owned() });
@@ -136,6 +134,61 @@ impl Check<'_> {
             for (n, file) in expect.iter().enumerate() {
                 self.inside(&path.key("expect").item(n).key("path"), &file.path);
             }
+        }
+    }
+
+    fn diffs(&mut self) {
+        let mut seen: BTreeMap<&str, Place> = BTreeMap::new();
+        for (n, diff) in self.contract.diffs.iter().map(Spanned::get_ref).enumerate() {
+            let path = KeyPath::of(&["diffs"]).item(n);
+            if !is_file_name(&diff.name) {
+                self.at_value(&path.key("name"), Problem::DiffName { name: diff.name.clone() });
+            }
+            let here = self.document.place(self.places.value(&path.key("name")));
+            if let Some(first) = seen.insert(&diff.name, here) {
+                self.at_value(&path.key("name"), Problem::DiffTwice { name: diff.name.clone(), first });
+            }
+            let lacks = match (&diff.oracle, &diff.golden, &diff.generate) {
+                _ if diff.cases.is_empty() && diff.generate.is_none() => Some("it has no `cases` and no `generate`"),
+                (None, None, _) => Some("it has neither an `oracle` nor `golden` files"),
+                (Some(_), Some(_), _) => Some("it has both an `oracle` and `golden` files"),
+                (None, Some(_), Some(_)) => Some("what is generated has no `golden` files"),
+                _ => None,
+            };
+            if let Some(reason) = lacks {
+                self.at_value(&path.key("name"), Problem::Value { path: path.clone(), reason: reason.to_owned() });
+            }
+            self.sides(&path, diff);
+            for (n, file) in diff.files.iter().enumerate() {
+                self.inside(&path.key("files").item(n), file);
+            }
+            for (n, expected) in diff.expected.iter().enumerate() {
+                for (key, text) in [("reason", &expected.reason), ("tracking", &expected.tracking)] {
+                    let path = path.key("expected").item(n).key(key);
+                    if text.trim().is_empty() {
+                        self.at_value(&path, Problem::Empty { path: path.clone() });
+                    }
+                }
+            }
+            self.variables(&path.key("env"), &diff.env);
+        }
+    }
+
+    /// The commands of a differential test, which must be told their case.
+    fn sides(&mut self, path: &KeyPath, diff: &Diff) {
+        let sides = [("oracle", diff.oracle.as_ref()), ("subject", Some(&diff.subject))];
+        let sides = sides.into_iter().filter_map(|(key, argv)| Some((key, argv?, "{case}")));
+        let generate = diff.generate.as_ref().map(|argv| ("generate", argv, "{seed}"));
+        for (key, argv, wanted) in sides.chain(generate) {
+            let path = path.key(key);
+            self.command(&path, argv);
+            if !argv.iter().any(|word| word.contains(wanted)) {
+                let reason = format!("no argument of it holds {wanted}");
+                self.at_value(&path, Problem::Value { path: path.clone(), reason });
+            }
+        }
+        if let Some(folder) = &diff.golden {
+            self.inside(&path.key("golden"), folder);
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use crate::base::{ExitCode, Explain, Seed, Shard, Tier, Tiers, TimeLimit};
-use crate::domain::contract::{Build, Contract, Engine, Sample, Step, Uses, Warnings, builtin};
+use crate::domain::contract::{Build, Contract, Diff, Engine, Sample, Step, Uses, Warnings, builtin};
 use crate::domain::record::{Mode, TestName};
 
 /// What the command line asks for.
@@ -21,12 +21,14 @@ pub(crate) struct Request {
     pub(crate) shard: Option<Shard>,
     /// Only this test of the steps that run tests.
     pub(crate) only: Option<TestName>,
-    /// Only this input of this fuzz target.
+    /// Only this input of this fuzz target, or this case of this differential test.
     pub(crate) input: Option<(String, Utf8PathBuf)>,
     /// Climb on past a red tier.
     pub(crate) keep_going: bool,
     /// Stop at the first failure instead of at the end of its step.
     pub(crate) fail_fast: bool,
+    /// Write golden files instead of comparing with them.
+    pub(crate) bless: bool,
 }
 
 /// What carries a step out, with all that it needs to know.
@@ -40,7 +42,7 @@ pub(crate) enum Kind {
     Proptest { filter: Option<String>, cases: Option<u32> },
     Fuzz { dir: Option<Utf8PathBuf>, time: Option<TimeLimit> },
     Mutants { args: Vec<String> },
-    Diff,
+    Diff { diffs: Vec<Diff> },
     Build { builds: Vec<Build> },
     Command { step: Box<Step> },
 }
@@ -68,6 +70,7 @@ pub(crate) struct Plan {
     pub(crate) input: Option<(String, Utf8PathBuf)>,
     pub(crate) keep_going: bool,
     pub(crate) fail_fast: bool,
+    pub(crate) bless: bool,
 }
 
 /// The command line asks for what the ladder doesn't have.
@@ -134,6 +137,7 @@ pub(crate) fn plan(contract: &Contract, request: &Request) -> Result<Plan, PlanE
         input: request.input.clone(),
         keep_going: request.keep_going,
         fail_fast: request.fail_fast,
+        bless: request.bless,
     })
 }
 
@@ -166,7 +170,7 @@ fn kind(contract: &Contract, tier: Tier, name: &str, mode: &builtin::EffectiveMo
         Uses::Proptest => Kind::Proptest { filter, cases: own.and_then(|step| step.cases).or(mode.cases) },
         Uses::Fuzz => Kind::Fuzz { dir: own.and_then(|step| step.dir.clone()), time: mode.fuzz_time },
         Uses::Mutants => Kind::Mutants { args: own.and_then(|step| step.run.clone()).unwrap_or_default() },
-        Uses::Diff => Kind::Diff,
+        Uses::Diff => Kind::Diff { diffs: contract.diffs.iter().map(|diff| diff.get_ref().clone()).collect() },
         Uses::Build => {
             let here = |build: &&toml::Spanned<Build>| build.get_ref().tier == tier.number();
             Kind::Build { builds: contract.builds.iter().filter(here).map(|b| b.get_ref().clone()).collect() }

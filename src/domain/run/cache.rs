@@ -42,10 +42,12 @@ pub(super) enum Kind {
     Sandbox,
     /// A lock file whose packages were all here.
     Fetched,
+    /// What an oracle answers to a case.
+    Oracle,
 }
 
 impl Kind {
-    const ALL: [Kind; 11] = [
+    const ALL: [Kind; 12] = [
         Kind::Workspace,
         Kind::Metadata,
         Kind::Tools,
@@ -57,6 +59,7 @@ impl Kind {
         Kind::Examples,
         Kind::Sandbox,
         Kind::Fetched,
+        Kind::Oracle,
     ];
 
     fn name(self) -> &'static str {
@@ -72,6 +75,7 @@ impl Kind {
             Kind::Examples => "examples",
             Kind::Sandbox => "sandbox",
             Kind::Fetched => "fetched",
+            Kind::Oracle => "oracle",
         }
     }
 
@@ -87,6 +91,7 @@ impl Kind {
             | Kind::Fetched => 16,
             Kind::Run | Kind::Step => 128,
             Kind::Binary | Kind::Examples => 1024,
+            Kind::Oracle => 16_384,
         }
     }
 }

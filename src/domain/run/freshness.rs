@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::cache::{Cache, Kind};
@@ -37,32 +37,65 @@ struct Built {
 pub(super) fn ensure(cache: &Cache, run: &RunId, tree: &Tree, workspace: &Workspace) -> fs::Result<bool> {
     let contents = tree.contents();
     let clippy = clippy(workspace);
-    let (mut touched, mut outside) = (false, Vec::new());
+    let mut outside = Vec::new();
+    let mut refresh = Refresh { workspace, touched: false, all: false };
     if let Some(built) = cache.read::<Built>(Kind::Built, &key()) {
         let ended = built.ended.unwrap_or(i64::MAX);
         for (path, (digest, modified)) in &contents {
             if built.files.get(path) != Some(digest) && *modified <= ended {
-                fs::touch(&workspace.root.join(path))?;
-                touched = true;
+                refresh.touch(&workspace.root.join(path))?;
             }
         }
         for path in built.outside.iter().filter(|witness| !witness.holds()).map(Witness::path) {
             if Stamp::through(path).is_some_and(|stamp| stamp.modified() <= ended) {
-                fs::touch(path)?;
+                refresh.touch(path)?;
             }
         }
         outside = built.outside.iter().map(|witness| Witness::content(witness.path().to_owned())).collect();
-        if built.clippy != clippy {
-            for target in workspace.packages.iter().flat_map(|package| &package.targets) {
-                fs::touch(&target.src_path)?;
-                touched = true;
-            }
-        }
+        refresh.all |= built.clippy != clippy;
+        refresh.targets()?;
     }
     let files = contents.into_iter().map(|(path, (digest, _))| (path, digest)).collect();
     let built = Built { run: run.clone(), ended: None, files, outside, clippy };
     cache.write(Kind::Built, &key(), &built)?;
-    Ok(touched)
+    Ok(refresh.touched)
+}
+
+/// Gives files the present time, and only those of the workspace: a link, or a word in a source, may lead to any file of the host.
+struct Refresh<'a> {
+    workspace: &'a Workspace,
+    touched: bool,
+    /// Whether everything has to be built again, since what changed can't be touched.
+    all: bool,
+}
+
+impl Refresh<'_> {
+    fn touch(&mut self, path: &Utf8Path) -> fs::Result<()> {
+        if !self.is_own(path) {
+            self.all = true;
+            return Ok(());
+        }
+        self.touched = true;
+        fs::touch(path)
+    }
+
+    fn targets(&mut self) -> fs::Result<()> {
+        if self.all {
+            let workspace = self.workspace;
+            let targets = workspace.packages.iter().flat_map(|package| &package.targets);
+            targets.map(|target| &target.src_path).try_for_each(|path| self.touch(path))?;
+        }
+        Ok(())
+    }
+
+    /// Whether it really lies in the workspace, or in a folder outside that a manifest names.
+    fn is_own(&self, path: &Utf8Path) -> bool {
+        let real = |path: &Utf8Path| path.canonicalize_utf8().ok();
+        let Some(path) = real(path) else { return false };
+        let root = self.workspace.root.as_path();
+        let is_below = |folder: &Utf8Path| real(folder).is_some_and(|folder| path.starts_with(folder));
+        is_below(root) || self.workspace.outside(root).iter().any(|folder| is_below(folder))
+    }
 }
 
 /// The run's builds are over, and have read that, unless another run has begun one since.

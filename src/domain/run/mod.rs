@@ -9,6 +9,7 @@ pub(crate) mod containing;
 mod context;
 mod dep_info;
 mod diagnostics;
+mod diff;
 mod doctests;
 pub(crate) mod environment;
 mod external;
@@ -370,7 +371,7 @@ fn dispatch(run: &Context<'_>, step: &PlannedStep) -> Result<Done, RunError> {
         Kind::Proptest { filter, cases } => proptest(run, step, filter.clone(), *cases),
         Kind::Fuzz { dir, time } => fuzz::run(run, step, dir.as_deref(), *time),
         Kind::Mutants { args } => mutants::run(run, step, args),
-        Kind::Diff => Ok(Done::none("")),
+        Kind::Diff { diffs } => diff::run(run, step, diffs),
         Kind::Build { builds } => external::builds(run, step, builds),
         Kind::Command { step: command } => external::command(run, step, command),
     }

@@ -1,5 +1,6 @@
 //! The contract's tables and keys. Their doc comments become the descriptions in its JSON schema.
 
+mod diffs;
 mod guard;
 mod run;
 mod steps;
@@ -10,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+pub(crate) use diffs::{Diff, ExpectedDifference, NamedNormaliser, Normaliser, Stream};
 pub(crate) use guard::{Containment, Level, Network, Quarantine, Sandbox};
 use guard::{Done, Fallback, Gate, Integrity, Protect, Role};
 pub(crate) use run::{Engine, ModeTable, Policy, Sample};
@@ -38,6 +40,10 @@ pub(crate) struct Contract {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<Build>")]
     pub(crate) builds: Vec<Spanned<Build>>,
+    /// Programs that are held against an oracle or against golden files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Diff>")]
+    pub(crate) diffs: Vec<Spanned<Diff>>,
     /// How a line of a failure's output becomes its category.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) categories: Vec<CategoryRule>,
