@@ -55,6 +55,8 @@ enum Verb {
     Audit(commands::audit::Args),
     /// Judge a change against its base: commit, push, merge, nightly, release or weekly
     Gate(commands::gate::Args),
+    /// What still leans on something else, how far it is from being replaced, and whether it comes nearer
+    Fallback,
     /// Turn existing logs of cargo, rustc, nextest and other compilers into the brief form
     Summarize(commands::summarize::Args),
     /// Say whether everything is here that the contract needs, in which version
@@ -151,6 +153,7 @@ fn dispatch(verb: Verb, settings: &Settings) -> commands::Result {
         Verb::Kill(args) => commands::kill::run(&args, settings),
         Verb::Audit(args) => commands::audit::run(&args, settings),
         Verb::Gate(args) => commands::gate::run(&args, settings),
+        Verb::Fallback => commands::fallback::run(settings),
         Verb::Summarize(args) => commands::summarize::run(&args, settings.output),
         Verb::Doctor => commands::doctor::run(settings.manifest_path.as_deref()),
         Verb::Init => commands::init::run(settings.manifest_path.as_deref()),

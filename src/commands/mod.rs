@@ -10,6 +10,7 @@ pub(crate) mod audit;
 pub(crate) mod contract;
 pub(crate) mod diff;
 pub(crate) mod doctor;
+pub(crate) mod fallback;
 pub(crate) mod gate;
 pub(crate) mod init;
 pub(crate) mod judge;

@@ -211,6 +211,16 @@ impl Objects {
         Err(answer.failed("merge-tree"))
     }
 
+    /// A commit and those before it on the main line, the newest first, so many at most.
+    ///
+    /// # Errors
+    /// Git can't say.
+    pub(crate) fn main_line(&self, head: &str, most: usize) -> Result<Vec<String>> {
+        let most = format!("--max-count={most}");
+        let answer = self.ask(&["rev-list", "--first-parent", &most, head])?.good("rev-list")?;
+        Ok(answer.text().lines().map(str::to_owned).collect())
+    }
+
     /// The messages of the commits that a head has beyond a base, the newest first.
     ///
     /// # Errors

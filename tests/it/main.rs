@@ -15,6 +15,7 @@ mod cache;
 mod diff;
 mod edits;
 mod engine;
+mod fallback;
 mod fixtures;
 mod flaky;
 mod gate;

@@ -7,14 +7,13 @@ use camino::Utf8Path;
 use super::finding::Check;
 use super::inventory::{Sources, last};
 use super::phases::{Answer, Part, Phase};
-use super::policy::{self, Globs};
+use super::policy;
 use super::snapshot::{Snapshot, graft};
 use super::{Case, GateError, receipt};
 use crate::base::{Digest, Seed};
-use crate::domain::contract::{Contract, Level};
+use crate::domain::contract::Level;
 use crate::domain::record::{Outcome, RunRecord, TestName, TestOutcome, TestRecord, Verdict};
 use crate::domain::run::Toolchain;
-use crate::ports::objects::{Objects, ObjectsError};
 use crate::ports::{clock, fs};
 
 /// So many tests are named in a finding.
@@ -273,38 +272,4 @@ fn is_inline(test: &TestName) -> bool {
         None => true,
         Some((_, rest)) => rest.starts_with("bin/") || rest.starts_with("example/"),
     }
-}
-
-/// No fallback spreads: by the files in its scope, and by its uses.
-///
-/// # Errors
-/// Git can't read a file.
-pub(super) fn fallbacks(
-    contract: &Contract,
-    before: &Snapshot,
-    after: &Snapshot,
-    objects: &Objects,
-    root: &Utf8Path,
-) -> Result<Option<Check>, ObjectsError> {
-    if contract.fallbacks.is_empty() {
-        return Ok(None);
-    }
-    let mut found = Vec::new();
-    for one in &contract.fallbacks {
-        let scope = Globs::new(root, one.files.iter().map(String::as_str));
-        let count = |snapshot: &Snapshot| -> Result<(usize, usize), ObjectsError> {
-            let files = || snapshot.listing.iter().filter(|(path, _)| scope.contain(path));
-            let texts = objects.texts(files().map(|(_, entry)| entry.id.as_str()))?;
-            let in_text = |text: &String| one.uses.as_ref().map_or(0, |uses| uses.0.find_iter(text).count());
-            let uses = files().filter_map(|(_, entry)| texts.get(&entry.id)).map(in_text).sum();
-            Ok((files().count(), uses))
-        };
-        let (was, now) = (count(before)?, count(after)?);
-        for (what, was, now) in [("files", was.0, now.0), ("uses", was.1, now.1)] {
-            if now > was {
-                found.push((one.name.clone(), format!("{what} of {}: {was} before, {now} now", one.to)));
-            }
-        }
-    }
-    Ok(Some(Check::of("fallbacks", contract.integrity.fallbacks, found, "none has grown")))
 }

@@ -4,6 +4,7 @@ mod area;
 mod checks;
 mod declared;
 mod environment;
+pub(crate) mod fallbacks;
 mod finding;
 mod inventory;
 mod manifest;
@@ -338,7 +339,8 @@ impl Case<'_> {
             Check::of("assertions", levels.assertions, weakened, "none lost"),
         ];
         checks.extend(self.role()?);
-        checks.extend(checks::fallbacks(&self.contract, &self.before, &self.after, self.objects, &self.root)?);
+        let listings = (&self.before.listing, &self.after.listing);
+        checks.extend(fallbacks::check(&self.contract, listings, self.objects, &self.root)?);
         let mut notes = Vec::new();
         let mut before = None;
         if self.question.name.is_whole() {

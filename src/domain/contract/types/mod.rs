@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 pub(crate) use diffs::{Diff, ExpectedDifference, NamedNormaliser, Normaliser, Stream};
-pub(crate) use guard::{Containment, Level, Network, Quarantine, Sandbox};
-use guard::{Done, Fallback, Gate, Integrity, Protect, Role};
+pub(crate) use guard::{Containment, Fallback, Level, Network, Quarantine, Sandbox};
+use guard::{Done, Gate, Integrity, Protect, Role};
 pub(crate) use run::{Engine, ModeTable, Policy, Sample};
 use run::{Modes, Run};
 pub(crate) use steps::{Build, CategoryRule, Pattern, Step, Uses, Warnings};
