@@ -65,6 +65,10 @@ pub(crate) enum Problem {
     BuildName { name: String },
     #[error("two builds are called `{name}`")]
     BuildTwice { name: String, first: Place },
+    #[error("`{name}` cannot name a number")]
+    RatchetName { name: String },
+    #[error("two numbers are called `{name}`")]
+    RatchetTwice { name: String, first: Place },
     #[error("the build `{name}` is in tier {tier}, where no step uses \"build\"")]
     BuildWithoutStep { name: String, tier: u8 },
     #[error("`{name}` cannot name a category")]
@@ -129,16 +133,16 @@ impl Problem {
             Problem::StepTwice { other: Other::BuiltIn(tier), .. } => {
                 Some(format!("tier {tier} has it by default: name that tier too, without it"))
             }
-            Problem::StepTwice { other: Other::At(first), .. } | Problem::BuildTwice { first, .. } => {
-                Some(format!("the first one is at {first}"))
-            }
+            Problem::StepTwice { other: Other::At(first), .. }
+            | Problem::BuildTwice { first, .. }
+            | Problem::RatchetTwice { first, .. } => Some(format!("the first one is at {first}")),
             Problem::CommandWithoutRun { .. } => Some("give it one, such as run = [\"make\", \"check\"]".to_owned()),
             Problem::UselessKey { .. } => Some("remove it, or change `uses`".to_owned()),
             Problem::DiffNotYet { .. } => Some("use \"command\" with a program that compares".to_owned()),
             Problem::StepName { .. } => {
                 Some("use up to 32 lower-case letters, digits, `-` and `_`, a letter or digit first".to_owned())
             }
-            Problem::BuildName { .. } => {
+            Problem::BuildName { .. } | Problem::RatchetName { .. } => {
                 Some("use up to 64 letters, digits, `.`, `-` and `_`, a letter or digit first".to_owned())
             }
             Problem::BuildWithoutStep { tier, .. } => Some(format!(

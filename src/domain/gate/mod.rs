@@ -9,9 +9,9 @@ mod inventory;
 mod manifest;
 mod phases;
 mod policy;
+mod ratchets;
 mod receipt;
 mod snapshot;
-mod source;
 mod suppress;
 mod text;
 
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use finding::{Check, GateVerdict};
 pub(crate) use phases::{Answer, Order, Part, Phase, VERB};
+pub(crate) use ratchets::work_tree as work_tree_ratchets;
 pub(crate) use text::{gate_json, gate_text};
 
 use area::{Area, RunArea};
@@ -30,6 +31,8 @@ use snapshot::Snapshot;
 
 use crate::base::{ExitCode, Explain, Tier, Tiers};
 use crate::domain::contract::{self, Contract, ContractError};
+use crate::domain::provenance::Counts;
+use crate::domain::ratchet::source;
 use crate::domain::record::{Mode, RunRecord, Verdict};
 use crate::ports::cargo::{CargoError, Workspace};
 use crate::ports::objects::{self, Objects, ObjectsError};
@@ -194,6 +197,9 @@ pub(crate) struct GateRecord {
     pub(crate) tiers: Tiers,
     pub(crate) ladder: Option<RunRecord>,
     pub(crate) checks: Vec<Check>,
+    /// What the ratchets counted in the change.
+    #[serde(default)]
+    pub(crate) numbers: Counts,
     pub(crate) notes: Vec<String>,
     pub(crate) ms: u64,
     pub(crate) cached: bool,
@@ -218,6 +224,8 @@ struct Case<'a> {
     root: Utf8PathBuf,
     variables: Vec<(String, String)>,
     tiers: Tiers,
+    /// The tree of the head merged onto the base.
+    subject: String,
     before: Snapshot,
     after: Snapshot,
     declared: Declared,
@@ -260,10 +268,11 @@ pub(crate) fn judge(question: &Question, caller: &Supervised) -> Result<GateReco
         declared: Declared::read(&objects.messages(&base, &head)?),
         contract,
         root,
+        subject,
         before,
         after,
     };
-    let mut record = case.judge(subject)?;
+    let mut record = case.judge()?;
     record.ms = started.elapsed().as_millis() as u64;
     if record.verdict.keeps() {
         receipts.keep(&record)?;
@@ -323,8 +332,12 @@ fn variables(contract: &Contract, base: &Snapshot, top: &Utf8Path) -> Vec<(Strin
 }
 
 impl Case<'_> {
-    fn judge(&self, subject: String) -> Result<GateRecord, GateError> {
-        let judged = policy::judged(self.objects, &self.before, &self.after, &self.contract, &self.root)?;
+    fn judge(&self) -> Result<GateRecord, GateError> {
+        let mut judged = policy::judged(self.objects, &self.before, &self.after, &self.contract, &self.root)?;
+        if self.only_ratchets_differ()? {
+            let lock = self.lock_path();
+            judged.protected.retain(|(path, _)| *path != lock);
+        }
         let judged_tree = self.objects.make_tree(&judged.listing)?;
         let source = Snapshot::read(self.objects, &judged_tree)?;
         let sources = Sources::read(&self.before, &self.after, &self.declared);
@@ -339,7 +352,9 @@ impl Case<'_> {
         ];
         checks.extend(self.role()?);
         checks.extend(checks::fallbacks(&self.contract, &self.before, &self.after, self.objects, &self.root)?);
-        let mut notes = Vec::new();
+        let held = self.ratchets()?;
+        checks.push(held.check);
+        let mut notes = held.notes;
         let mut before = None;
         if self.question.name.is_whole() {
             let known = self.base_tests(&mut notes)?;
@@ -383,12 +398,13 @@ impl Case<'_> {
             verdict,
             base: self.base.to_owned(),
             head: self.head.to_owned(),
-            subject,
+            subject: self.subject.clone(),
             role: self.question.role.clone(),
             tiers: self.tiers.clone(),
             log: self.area.tree("tree").join(&self.root).join("target/harness/latest"),
             ladder,
             checks,
+            numbers: held.counts,
             notes,
             ms: 0,
             cached: false,

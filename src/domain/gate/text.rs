@@ -48,7 +48,7 @@ pub(crate) fn gate_text(gate: &GateRecord, detail: Detail) -> String {
 fn category(check: &Check) -> &'static str {
     match check.name.as_str() {
         "role" => "ROLE",
-        "fallbacks" => "RATCHET",
+        "fallbacks" | "ratchets" => "RATCHET",
         "ladder" | "fix" => "GATE",
         _ => "TAMPER",
     }

@@ -1,6 +1,7 @@
 //! The contract's tables and keys. Their doc comments become the descriptions in its JSON schema.
 
 mod guard;
+mod ratchets;
 mod run;
 mod steps;
 
@@ -12,6 +13,8 @@ use toml::Spanned;
 
 pub(crate) use guard::{Containment, Level, Network, Quarantine, Sandbox};
 use guard::{Done, Fallback, Gate, Integrity, Protect, Role};
+pub(crate) use ratchets::{FreezeTool, RatchetCommand, RatchetKind};
+use ratchets::{Freeze, Ratchets};
 pub(crate) use run::{Engine, ModeTable, Policy, Sample};
 use run::{Modes, Run};
 pub(crate) use steps::{Build, CategoryRule, Pattern, Step, Uses, Warnings};
@@ -49,6 +52,12 @@ pub(crate) struct Contract {
     /// Parts that still lean on something else.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) fallbacks: Vec<Fallback>,
+    /// Numbers that may only get better, held in `Harness.lock`.
+    #[serde(skip_serializing_if = "Ratchets::is_default")]
+    pub(crate) ratchets: Ratchets,
+    /// Interfaces that may not change without approval.
+    #[serde(skip_serializing_if = "Freeze::is_default")]
+    pub(crate) freeze: Freeze,
     /// What only named roles may change.
     pub(crate) protect: Option<Protect>,
     /// Who may change what.
