@@ -24,6 +24,7 @@ mod layers;
 mod limits;
 mod lock;
 mod planting;
+mod ratchets;
 mod readme;
 mod repro;
 mod sampling;
