@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{MessageFormat, Settings, audit};
+use super::{MessageFormat, Settings, Unsupervised, audit};
 use crate::base::ExitCode;
 use crate::domain::contract;
 use crate::domain::gate;
@@ -10,6 +10,7 @@ use crate::domain::provenance::{Drift, FILE, Lock};
 use crate::domain::report::json_line;
 use crate::domain::run::{Output, Toolchain, locked};
 use crate::ports::cargo::Workspace;
+use crate::ports::process::Supervised;
 use crate::ui;
 
 /// Whether to write.
@@ -38,7 +39,8 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> super::Result {
         let lock = Lock::read(&workspace.root)?;
         Facts { pinned: lock.len(), written: false, drift: lock.drift(&now) }
     } else {
-        now.ratchets = Some(gate::work_tree_ratchets(&workspace, &loaded.contract)?);
+        let caller = Supervised::new().map_err(Unsupervised)?;
+        now.ratchets = Some(gate::work_tree_ratchets(&workspace, &loaded.contract, &caller)?);
         Facts { pinned: now.len(), written: now.write(&workspace.root)?, drift: Vec::new() }
     };
     let code = if facts.drift.is_empty() { ExitCode::Green } else { ExitCode::Red };

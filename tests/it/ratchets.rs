@@ -138,7 +138,8 @@ fn kinds_that_the_contract_names_are_held_against_the_base_where_no_lock_does() 
     let repo = sample("[ratchets]\nkinds = [\"unwrap\", \"api\"]\nexclude = [\"src/vendored/**\"]\n");
     repo.git(&["rm", "--quiet", "Harness.lock"]);
     repo.git(&["commit", "--quiet", "--message", "No lock"]);
-    let unwrapping = "//! Sums.\n\n/// The first.\npub fn sum(values: &[u64]) -> u64 {\n    *values.first().unwrap()\n}\n";
+    let unwrapping =
+        "//! Sums.\n\n/// The first.\npub fn sum(values: &[u64]) -> u64 {\n    *values.first().unwrap()\n}\n";
     repo.write("src/vendored/x.rs", unwrapping);
     let excluded = judged(&repo, &["push"]);
     assert_eq!(excluded.code, 0, "{}", excluded.whole());

@@ -20,6 +20,6 @@ pub(crate) use error::ContractError;
 pub(crate) use load::{Loaded, Source, load};
 pub(crate) use schema::schema;
 pub(crate) use types::{
-    Build, CategoryRule, Containment, Contract, Engine, FreezeTool, Level, Network, Pattern, Policy, Quarantine,
-    RatchetCommand, RatchetKind, Sample, Sandbox, Step, Uses, Warnings,
+    Build, CategoryRule, Containment, Contract, DoneBudget, Engine, FreezeTool, Level, Network, Pattern, Policy,
+    Quarantine, RatchetCommand, RatchetKind, Sample, Sandbox, Step, Uses, Warnings,
 };

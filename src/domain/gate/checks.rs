@@ -85,6 +85,7 @@ impl Case<'_> {
             Answer::Error { message, .. } => {
                 return Ok(Check::of(name, levels.replay, vec![("the base's tests".to_owned(), message)], ""));
             }
+            Answer::Measured(_) => return Err(GateError::Lost { why: "it answered another question".to_owned() }),
         };
         let failed = failed(&phase);
         if failed.is_empty() && phase.record.verdict != Verdict::Green {

@@ -3,8 +3,10 @@
 mod area;
 mod checks;
 mod declared;
+mod done;
 mod environment;
 mod finding;
+mod freeze;
 mod inventory;
 mod manifest;
 mod phases;
@@ -34,7 +36,9 @@ use crate::domain::contract::{self, Contract, ContractError};
 use crate::domain::provenance::Counts;
 use crate::domain::ratchet::source;
 use crate::domain::record::{Mode, RunRecord, Verdict};
+use crate::domain::run::measure::{Measured, Wanted};
 use crate::ports::cargo::{CargoError, Workspace};
+use crate::ports::inventory::InventoryError;
 use crate::ports::objects::{self, Objects, ObjectsError};
 use crate::ports::process::{Runner, Supervised};
 use crate::ports::{clock, fs};
@@ -92,7 +96,11 @@ impl GateName {
             GateName::Nightly => 4,
             GateName::Release | GateName::Weekly => 5,
         };
-        own.unwrap_or_else(|| Tier::all().filter(|tier| tier.number() <= highest).collect())
+        let own = own.unwrap_or_else(|| Tier::all().filter(|tier| tier.number() <= highest).collect());
+        match (self, &contract.done.tiers) {
+            (GateName::Release | GateName::Weekly, Some(done)) => own.iter().chain(done.iter()).collect(),
+            _ => own,
+        }
     }
 
     fn mode(self) -> Mode {
@@ -148,6 +156,8 @@ pub(crate) enum GateError {
     Lost { why: String },
     #[error("{message}")]
     Phase { message: String },
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
     #[error("interrupted")]
     Interrupted,
 }
@@ -160,6 +170,7 @@ impl Explain for GateError {
             GateError::Cargo(error) => error.exit_code(),
             GateError::Contract(error) => error.exit_code(),
             GateError::NoBase | GateError::NoManifest(_) | GateError::NoSuchRole { .. } => ExitCode::Usage,
+            GateError::Inventory(error) => error.exit_code(),
             GateError::NoArea | GateError::Lost { .. } | GateError::Phase { .. } => ExitCode::Environment,
             GateError::Interrupted => ExitCode::Interrupted,
         }
@@ -352,9 +363,7 @@ impl Case<'_> {
         ];
         checks.extend(self.role()?);
         checks.extend(checks::fallbacks(&self.contract, &self.before, &self.after, self.objects, &self.root)?);
-        let held = self.ratchets()?;
-        checks.push(held.check);
-        let mut notes = held.notes;
+        let mut notes = Vec::new();
         let mut before = None;
         if self.question.name.is_whole() {
             let known = self.base_tests(&mut notes)?;
@@ -370,13 +379,19 @@ impl Case<'_> {
                 checks.push(Check::of("ladder", contract::Level::Deny, found, ""));
                 (None, Vec::new())
             }
+            Answer::Measured(_) => return Err(GateError::Lost { why: "it answered another question".to_owned() }),
         };
         let verdict = ladder.as_ref().map_or(Verdict::Red, |ladder| ladder.verdict);
         let green = verdict == Verdict::Green;
         checks.push(self.inventory(&sources, before.as_ref().and_then(Option::as_ref), &tests, green));
+        let held = self.ratchets(green)?;
+        checks.push(held.check);
+        notes.extend(held.notes);
         if self.question.name.is_whole() {
             checks.extend(self.later(&source, &sources, ladder.as_ref())?);
+            checks.extend(self.freeze()?);
         }
+        checks.extend(self.done(ladder.as_ref(), &mut notes)?);
         if let Some(who) = self.approved()? {
             notes.push(format!("approved by {who}"));
             for check in checks.iter_mut().filter(|check| check.state == finding::State::Approve) {
@@ -419,6 +434,19 @@ impl Case<'_> {
             part,
             seed,
             asked: self.question.name.key().to_owned(),
+            wanted: Wanted::default(),
+            other: None,
+        }
+    }
+
+    /// Measures in the checkout of a name, and budgets in turn with another one.
+    fn measure(&self, name: &str, wanted: Wanted, other: Option<&str>) -> Result<Measured, GateError> {
+        let other = other.map(|other| self.area.tree(other).join(&self.root).join("Cargo.toml"));
+        let order = Order { wanted, other, ..self.order(Part::Measure, None) };
+        match self.phase(name, None, &order)? {
+            Answer::Measured(measured) => Ok(*measured),
+            Answer::Error { message, .. } => Err(GateError::Phase { message }),
+            Answer::Ran(_) => Err(GateError::Lost { why: "it answered another question".to_owned() }),
         }
     }
 

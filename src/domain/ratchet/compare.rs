@@ -193,7 +193,10 @@ mod tests {
     #[test]
     fn code_that_moves_is_no_alarm_and_less_of_one_file_hides_no_more_of_another() {
         let found = same(lock(&[("a", 2)]), &[("a", 2)], &[("b", 2)]);
-        assert_eq!((found.worse.len(), found.moved), (0, vec!["unsafe: 2 as before, of other files: b 0 -> 2".to_owned()]));
+        assert_eq!(
+            (found.worse.len(), found.moved),
+            (0, vec!["unsafe: 2 as before, of other files: b 0 -> 2".to_owned()])
+        );
         assert_eq!(same(lock(&[("a", 2), ("b", 2)]), &[("a", 2), ("b", 2)], &[("a", 0), ("b", 5)]).worse.len(), 1);
     }
 

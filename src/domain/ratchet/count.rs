@@ -9,8 +9,7 @@ use crate::domain::contract::RatchetKind;
 use crate::domain::provenance::Counts;
 
 /// What is counted where the contract doesn't say.
-pub(crate) const BY_DEFAULT: [RatchetKind; 3] =
-    [RatchetKind::Suppressions, RatchetKind::Unsafe, RatchetKind::Ignored];
+pub(crate) const BY_DEFAULT: [RatchetKind; 3] = [RatchetKind::Suppressions, RatchetKind::Unsafe, RatchetKind::Ignored];
 
 /// Ways to panic on a value that isn't there.
 const UNWRAPPING: [&str; 5] = ["unwrap", "expect", "unwrap_err", "expect_err", "unwrap_unchecked"];
@@ -113,8 +112,7 @@ fn lints(tokens: TokenStream) -> u64 {
 
 /// Whether the group is that of `#[…]` or `#![…]`.
 fn is_attribute(trees: &[TokenTree], at: usize, group: &Group) -> bool {
-    let punct =
-        |at: Option<usize>, c: char| matches!(at.and_then(|at| trees.get(at)), Some(TokenTree::Punct(p)) if p.as_char() == c);
+    let punct = |at: Option<usize>, c: char| matches!(at.and_then(|at| trees.get(at)), Some(TokenTree::Punct(p)) if p.as_char() == c);
     let begins = punct(at.checked_sub(1), '#') || (punct(at.checked_sub(1), '!') && punct(at.checked_sub(2), '#'));
     group.delimiter() == Delimiter::Bracket && begins
 }

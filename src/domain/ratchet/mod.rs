@@ -3,11 +3,13 @@
 
 mod compare;
 mod count;
+mod paired;
 pub(crate) mod source;
 mod test_files;
 mod tighten;
 
 pub(crate) use compare::{Sides, compare};
 pub(crate) use count::{BY_DEFAULT, counts, without_nothing};
+pub(crate) use paired::Spread;
 pub(crate) use test_files::test_files;
 pub(crate) use tighten::{Lowered, tighten};

@@ -33,8 +33,7 @@ pub(crate) fn tighten(text: &str, held: &Ratchets, now: &Counts) -> (String, Vec
                 continue;
             }
             let key = (if is_one { format!("{of} {kind}") } else { kind.clone() }, is_one);
-            let fallen =
-                || sum(&held.counts, kind, is_one, of).saturating_sub(sum(now, kind, is_one, of));
+            let fallen = || sum(&held.counts, kind, is_one, of).saturating_sub(sum(now, kind, is_one, of));
             let left = left.entry(key).or_insert_with(fallen);
             let by = was.saturating_sub(number(now, of, kind).unwrap_or_default()).min(*left);
             if by > 0 {

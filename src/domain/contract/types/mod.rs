@@ -11,10 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-pub(crate) use guard::{Containment, Level, Network, Quarantine, Sandbox};
+pub(crate) use guard::{Containment, DoneBudget, Level, Network, Quarantine, Sandbox};
 use guard::{Done, Fallback, Gate, Integrity, Protect, Role};
-pub(crate) use ratchets::{FreezeTool, RatchetCommand, RatchetKind};
 use ratchets::{Freeze, Ratchets};
+pub(crate) use ratchets::{FreezeTool, RatchetCommand, RatchetKind};
 pub(crate) use run::{Engine, ModeTable, Policy, Sample};
 use run::{Modes, Run};
 pub(crate) use steps::{Build, CategoryRule, Pattern, Step, Uses, Warnings};
