@@ -116,6 +116,9 @@ fn part_of(mut plan: Plan, part: Part) -> Plan {
         steps.retain(|step| belongs(&step.kind));
     }
     plan.rungs.retain(|(_, steps)| part == Part::Ladder || !steps.is_empty());
-    plan.tiers = plan.rungs.iter().map(|(tier, _)| *tier).collect();
+    // Where no step is left the record still says which tiers were asked for: there is no way to write none.
+    if !plan.rungs.is_empty() {
+        plan.tiers = plan.rungs.iter().map(|(tier, _)| *tier).collect();
+    }
     plan
 }

@@ -12,6 +12,7 @@ mod ahead;
 mod attacks;
 mod audit;
 mod cache;
+mod done;
 mod edits;
 mod engine;
 mod fixtures;

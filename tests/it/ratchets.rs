@@ -1,5 +1,7 @@
 //! Numbers that may only get better: held in Harness.lock, judged by every gate, written down when they are better.
 
+use std::os::unix::fs::PermissionsExt;
+
 use crate::support::{Answer, Repo};
 
 const MAIN: &str = "//! A sample.\n\npub mod left;\npub mod right;\n";
@@ -156,4 +158,64 @@ fn judged_again_committed(repo: &Repo) -> Answer {
     repo.git(&["add", "--all"]);
     repo.git(&["commit", "--quiet", "--message", "Another change"]);
     judged_again(repo, &["push"])
+}
+
+/// Makes a script that can be run.
+fn script(repo: &Repo, path: &str, text: &str) {
+    repo.write(path, text);
+    let file = repo.root().join(path);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_programs_number_may_not_grow_and_its_script_is_the_bases() {
+    let repo = sample("");
+    script(&repo, "count", "#!/bin/sh\necho \"left: $(grep -c TODO src/left.rs) todos\"\n");
+    let contract = repo.read("Harness.toml");
+    let named = "\n[ratchets]\ncommands = [{ name = \"todos\", run = [\"./count\"], timeout = \"5s\" }]\n";
+    repo.write("Harness.toml", &format!("{contract}{named}"))
+        .write("src/left.rs", "//! TODO: all.\n//! TODO: the rest.\n");
+    let locked = repo.harness(&["lock"]);
+    assert_eq!(locked.code, 0, "{}", locked.whole());
+    assert!(repo.read("Harness.lock").contains("[ratchets.counts.\"command:todos\"]\nnumber = 2\n"));
+    repo.git(&["add", "--all"]);
+    repo.git(&["commit", "--quiet", "--message", "Count"]);
+
+    repo.write("src/left.rs", "//! TODO: all.\n//! TODO: the rest.\n//! TODO: more.\n");
+    let worse = judged(&repo, &["push"]);
+    assert_eq!(worse.code, 1, "{}", worse.whole());
+    assert!(worse.stdout.contains("RATCHET - todos: ratchets: 2 recorded, 3 now"), "{}", worse.stdout);
+
+    script(&repo, "count", "#!/bin/sh\necho 0\n");
+    let cheating = judged_again_committed(&repo);
+    assert_eq!(cheating.code, 1, "the base's script counts: {}", cheating.whole());
+    assert!(cheating.stdout.contains("TAMPER - count: protected: changed"), "{}", cheating.stdout);
+
+    back_to_main(&repo);
+    repo.write("src/left.rs", "//! TODO: all.\n");
+    let better = judged(&repo, &["push", "--tighten"]);
+    assert_eq!(better.code, 0, "{}", better.whole());
+    assert!(better.stdout.ends_with("TIGHTENED: command:todos number 2 -> 1\n"), "{}", better.stdout);
+}
+
+#[test]
+fn a_number_that_cannot_be_had_is_red() {
+    let repo = sample("");
+    let contract = repo.read("Harness.toml");
+    for (text, why) in [
+        ("#!/bin/sh\necho many\n", "printed no integer"),
+        ("#!/bin/sh\necho 1\nexit 3\n", "ended with 3"),
+        ("#!/bin/sh\nwhile :; do :; done\n", "stopped at its time limit of 1s"),
+    ] {
+        repo.git(&["checkout", "--quiet", "--force", "main"]);
+        script(&repo, "n", text);
+        let named = "\n[ratchets]\ncommands = [{ name = \"n\", run = [\"./n\"], timeout = \"1s\" }]\n";
+        repo.write("Harness.toml", &format!("{contract}{named}"));
+        repo.git(&["add", "--all"]);
+        repo.git(&["commit", "--quiet", "--message", "Count"]);
+        repo.write("README", text);
+        let answer = judged(&repo, &["push"]);
+        assert_eq!(answer.code, 1, "{}", answer.whole());
+        assert!(answer.stdout.contains(&format!("n: ratchets: its number cannot be had: {why}")), "{}", answer.stdout);
+    }
 }

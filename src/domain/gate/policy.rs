@@ -133,8 +133,9 @@ fn named_programs(contract: &Contract, base: &Snapshot, root: &Utf8Path) -> Vec<
     let mode = |word: &str| base.listing.get(&root.join(word)).map(|entry| entry.mode.as_str());
     let mut found = Vec::new();
     for command in &contract.ratchets.commands {
-        let words: Vec<&str> = command.run.iter().map(|word| word.trim_start_matches("{root}/")).collect();
-        let by_name = words.first().is_some_and(|word| INTERPRETERS.contains(word));
+        let plain = |word: &String| word.trim_start_matches("{root}/").trim_start_matches("./").to_owned();
+        let words: Vec<String> = command.run.iter().map(plain).collect();
+        let by_name = words.first().is_some_and(|word| INTERPRETERS.contains(&word.as_str()));
         let script = words.iter().position(|word| mode(word).is_some()).filter(|at| *at == 0 || by_name);
         let programs =
             words.iter().enumerate().filter(|(at, word)| Some(*at) == script || mode(word) == Some("100755"));
