@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Tier(u8);
 
 impl Tier {
+    /// The lowest.
+    pub(crate) const GROUND: Tier = Tier(0);
+
     /// The rungs from the bottom up.
     pub(crate) fn all() -> impl Iterator<Item = Tier> {
         (0..=Tier::MAX).map(Tier)

@@ -31,8 +31,5 @@ pub(crate) fn run(args: &Args, manifest_path: Option<&Utf8Path>) -> super::Resul
         .context("the contract cannot be printed")
         .map_err(|cause| super::Error { cause, code: ExitCode::Usage, hint: None })?;
     ui::print(&text);
-    if let Some(note) = loaded.inactive_note() {
-        ui::note(&format!("NOTE: {note}"));
-    }
     Ok(ExitCode::Green)
 }

@@ -31,9 +31,6 @@ pub(crate) fn run(manifest_path: Option<&Utf8Path>) -> super::Result {
     findings.extend(programs(&workspace, &loaded.contract));
     findings.extend(folders(&workspace));
     ui::print(&findings.iter().map(Finding::text).collect::<String>());
-    if let Some(note) = loaded.inactive_note() {
-        ui::print(&format!("NOTE: {note}\n"));
-    }
     let lacking = findings.iter().any(|finding| matches!(finding, Finding::Missing { .. }));
     Ok(if lacking { ExitCode::Environment } else { ExitCode::Green })
 }

@@ -2,12 +2,17 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use serde::Serialize;
+
 use super::{MessageFormat, Settings, Unsupervised, audit};
-use crate::domain::gate::{self, GateName, Question, gate_json, gate_text};
-use crate::domain::report::disarmed;
+use crate::base::ExitCode;
+use crate::domain::gate::{self, GateName, GateRecord, Question, gate_json, gate_text};
+use crate::domain::provenance::{FILE, Lock};
+use crate::domain::ratchet::{self, Lowered};
+use crate::domain::report::{disarmed, json_line};
 use crate::domain::run::Output;
 use crate::ports::process::Supervised;
-use crate::ports::{env, objects};
+use crate::ports::{env, fs, objects};
 use crate::ui;
 
 /// What to judge, and against what.
@@ -31,6 +36,9 @@ pub(crate) struct Args {
     /// Judge anew what was judged before
     #[arg(long)]
     no_cache: bool,
+    /// Lower the ratchets in the work tree's Harness.lock to what the change has, unless it is red
+    #[arg(long)]
+    tighten: bool,
 }
 
 const DECLARATIONS: &str = "\
@@ -64,7 +72,54 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> super::Result {
         MessageFormat::Human => gate_text(&record, settings.output.detail),
         MessageFormat::Github => disarmed(&gate_text(&record, settings.output.detail)),
     });
+    if args.tighten {
+        let facts = tighten(&record, code, &root)?;
+        ui::print(&match settings.output.format {
+            MessageFormat::Json => json_line("tighten", &facts),
+            MessageFormat::Human | MessageFormat::Github => facts.text(),
+        });
+    }
     Ok(code)
+}
+
+/// What `--tighten` came to.
+#[derive(Serialize)]
+struct Tightened {
+    lowered: Vec<Lowered>,
+    /// Why nothing was looked at.
+    why_not: Option<String>,
+}
+
+impl Tightened {
+    fn text(&self) -> String {
+        let line = |line: &Lowered| format!("TIGHTENED: {} {} {} -> {}\n", line.of, line.kind, line.was, line.now);
+        let lines: String = self.lowered.iter().map(line).collect();
+        match &self.why_not {
+            Some(why) => format!("TIGHTENED: nothing: {why}\n"),
+            None if lines.is_empty() => "TIGHTENED: nothing is better than recorded\n".to_owned(),
+            None => lines,
+        }
+    }
+}
+
+/// Writes down what has become better.
+fn tighten(record: &GateRecord, code: ExitCode, root: &Utf8Path) -> super::Result<Tightened> {
+    let nothing = |why: &str| Tightened { lowered: Vec::new(), why_not: Some(why.to_owned()) };
+    if !matches!(code, ExitCode::Green | ExitCode::NeedsApproval) {
+        return Ok(nothing("the change is not green"));
+    }
+    let path = root.join(FILE);
+    let Some(text) = fs::read_text_if_present(&path)? else {
+        return Ok(nothing("there is no Harness.lock; write it: cargo harness lock"));
+    };
+    let Some(held) = Lock::parse(&path, &text)?.ratchets else {
+        return Ok(nothing("Harness.lock has no ratchets; write it anew: cargo harness lock"));
+    };
+    let (tightened, lowered) = ratchet::tighten(&text, &held, &record.numbers);
+    if !lowered.is_empty() {
+        fs::replace(&path, tightened.as_bytes())?;
+    }
+    Ok(Tightened { lowered, why_not: None })
 }
 
 /// Where the harness keeps its files in the work tree: in cargo's target folder, or where that usually is if the manifests as they

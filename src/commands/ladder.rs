@@ -251,9 +251,8 @@ pub(super) fn carry_out(
         limits: StepLimits::default(),
         deadline: clock::now() + loaded.contract.run.timeout.duration(),
     };
-    let notes = loaded.inactive_note().into_iter().collect();
     let tree = question.as_ref().map(|question| question.tree().digest().clone());
-    let result = run::carry_out(context, question, asked, loaded.digest.clone(), notes);
+    let result = run::carry_out(context, question, asked, loaded.digest.clone());
     if let Ok(progress) = progress.into_inner() {
         progress.finish();
     }

@@ -2,13 +2,15 @@
 
 use serde::Serialize;
 
-use super::{MessageFormat, Settings, audit};
+use super::{MessageFormat, Settings, Unsupervised, audit};
 use crate::base::ExitCode;
 use crate::domain::contract;
+use crate::domain::gate;
 use crate::domain::provenance::{Drift, FILE, Lock};
 use crate::domain::report::json_line;
 use crate::domain::run::{Output, Toolchain, locked};
 use crate::ports::cargo::Workspace;
+use crate::ports::process::Supervised;
 use crate::ui;
 
 /// Whether to write.
@@ -32,11 +34,13 @@ struct Facts {
 pub(crate) fn run(args: &Args, settings: &Settings) -> super::Result {
     let workspace = Workspace::load(settings.manifest_path.as_deref())?;
     let loaded = contract::load(&workspace)?;
-    let now = locked::now(&workspace, &loaded.contract, &loaded.digest, &Toolchain::of(&workspace.root));
+    let mut now = locked::now(&workspace, &loaded.contract, &loaded.digest, &Toolchain::of(&workspace.root));
     let facts = if args.check {
         let lock = Lock::read(&workspace.root)?;
         Facts { pinned: lock.len(), written: false, drift: lock.drift(&now) }
     } else {
+        let caller = Supervised::new().map_err(Unsupervised)?;
+        now.ratchets = Some(gate::work_tree_ratchets(&workspace, &loaded.contract, &caller)?);
         Facts { pinned: now.len(), written: now.write(&workspace.root)?, drift: Vec::new() }
     };
     let code = if facts.drift.is_empty() { ExitCode::Green } else { ExitCode::Red };

@@ -14,5 +14,7 @@ pub(crate) mod run;
 
 pub(crate) mod report;
 
+pub(crate) mod ratchet;
+
 pub(crate) mod gate;
 pub(crate) mod repro;

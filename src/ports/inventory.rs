@@ -8,6 +8,7 @@ use ignore::WalkBuilder;
 
 use super::stamp::Stamp;
 use super::{env, git};
+use crate::base::{ExitCode, Explain};
 
 /// More files than a tree may have for its digest to be worth taking.
 const MOST: usize = 200_000;
@@ -21,6 +22,12 @@ pub(crate) enum InventoryError {
     Name(String),
     #[error("the tree cannot be listed: {0}")]
     Walk(String),
+}
+
+impl Explain for InventoryError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Environment
+    }
 }
 
 /// What stands in a tree, by path relative to its top.

@@ -245,6 +245,18 @@ impl Objects {
         Ok(answer.text().lines().filter_map(counts).sum())
     }
 
+    /// Files that have another name in the other tree, by their old ones.
+    ///
+    /// # Errors
+    /// Git can't say.
+    pub(crate) fn renames(&self, before: &str, after: &str) -> Result<BTreeMap<Utf8PathBuf, Utf8PathBuf>> {
+        let answer = self.ask(&["diff-tree", "-r", "-z", "-M", "--diff-filter=R", "--name-status", before, after])?;
+        let text = answer.good("diff-tree")?.text();
+        let fields: Vec<&str> = text.split('\0').collect();
+        let triples = fields.chunks_exact(3).map(|three| (three[1].into(), three[2].into()));
+        Ok(triples.collect())
+    }
+
     /// Every file of a tree.
     ///
     /// # Errors

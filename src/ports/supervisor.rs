@@ -84,12 +84,18 @@ pub(crate) struct Report {
     /// The processor time of everything that was started, in milliseconds.
     #[serde(default)]
     pub(crate) cpu_ms: u64,
+    /// From the command's start to its end, the way into its cage included, in microseconds.
+    #[serde(default)]
+    pub(crate) wall_us: u64,
+    /// The most memory that one of its processes held, in kibibytes; at least what the supervisor itself holds.
+    #[serde(default)]
+    pub(crate) peak_kib: u64,
 }
 
 impl Report {
     /// Without anything that would have to be swept.
     pub(crate) fn of(ended: Ended) -> Report {
-        Report { ended, swept: 0, cpu_ms: 0 }
+        Report { ended, swept: 0, cpu_ms: 0, wall_us: 0, peak_kib: 0 }
     }
 }
 
@@ -139,29 +145,31 @@ pub(super) fn why_not_started(stderr: &[u8]) -> Option<io::Error> {
 }
 
 fn supervise(order: &Order) -> Report {
+    let mut wall = Duration::ZERO;
     let (ended, swept) = match &order.cage {
         None => {
-            let ended = run(order, &order.argv, Entry::None).unwrap_or_else(|error| Ended::Lost(error.to_string()));
-            (ended, tree::kill_all(SWEEP))
+            let ended = run(order, &order.argv, Entry::None, &mut wall);
+            (ended.unwrap_or_else(|error| Ended::Lost(error.to_string())), tree::kill_all(SWEEP))
         }
-        Some(cage) => supervise_caged(order, cage).unwrap_or_else(|error| {
+        Some(cage) => supervise_caged(order, cage, &mut wall).unwrap_or_else(|error| {
             let swept = tree::kill_all(SWEEP);
             (Ended::Lost(error.to_string()), swept)
         }),
     };
     let ticks = i32::try_from(std::process::id()).ok().and_then(processes::one).map_or(0, |own| own.ticks);
     let cpu_ms = u64::try_from(processes::time(ticks).as_millis()).unwrap_or(u64::MAX);
-    Report { ended, swept, cpu_ms }
+    let wall_us = u64::try_from(wall.as_micros()).unwrap_or(u64::MAX);
+    Report { ended, swept, cpu_ms, wall_us, peak_kib: tree::peak_of_children() }
 }
 
 /// The same within a cage, of which is known by a pipe whether it was entered.
-fn supervise_caged(order: &Order, cage: &Cage) -> io::Result<(Ended, usize)> {
+fn supervise_caged(order: &Order, cage: &Cage, wall: &mut Duration) -> io::Result<(Ended, usize)> {
     // What the harness's caller has left open would be open within.
     enter::close_inherited();
     let dir = env::current_dir()?;
     let (told, teller) = io::pipe()?;
     let entry = Entry::Cage { cage, teller };
-    let ended = run(order, &cage.argv(&order.argv, &dir), entry)?;
+    let ended = run(order, &cage.argv(&order.argv, &dir), entry, wall)?;
     let swept = tree::kill_all(SWEEP);
     let told = read_what_is_there(told);
     Ok((within(cage, ended, &told, &order.stderr), swept))
@@ -206,7 +214,7 @@ fn within(cage: &Cage, ended: Ended, told: &str, stderr: &str) -> Ended {
     }
 }
 
-fn run(order: &Order, argv: &[String], entry: Entry<'_>) -> io::Result<Ended> {
+fn run(order: &Order, argv: &[String], entry: Entry<'_>, wall: &mut Duration) -> io::Result<Ended> {
     tree::leave_session();
     tree::become_subreaper()?;
     let signals = SignalPipe::new(&[signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?;
@@ -224,6 +232,7 @@ fn run(order: &Order, argv: &[String], entry: Entry<'_>) -> io::Result<Ended> {
         command.env_clear().envs(passed.collect::<Vec<_>>()).envs(cage.set.clone()).stdin(teller);
         in_namespaces = cage.bubblewrap.is_some();
     }
+    let started = clock::now();
     let child = match command.spawn() {
         Ok(child) => child,
         Err(error) => return Ok(Ended::NotStarted(error.to_string())),
@@ -240,7 +249,9 @@ fn run(order: &Order, argv: &[String], entry: Entry<'_>) -> io::Result<Ended> {
         watch.stop(GRACE)
     };
     let deadline = clock::now() + Duration::from_millis(order.limit_ms);
-    let status = match watch.wait(Some(deadline), Some(&signals), true)? {
+    let woke = watch.wait(Some(deadline), Some(&signals), true)?;
+    *wall = started.elapsed();
+    let status = match woke {
         Woke::Exited => watch.reap()?,
         Woke::Deadline => {
             stop()?;

@@ -213,6 +213,12 @@ fn living(pid: i32) -> Option<String> {
     (!dead).then(|| name.to_owned())
 }
 
+/// The most memory that one of the children that were waited for, or of theirs, has held, in kibibytes; 0 where the kernel doesn't say.
+pub(crate) fn peak_of_children() -> u64 {
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN);
+    usage.ok().and_then(|usage| u64::try_from(usage.max_rss()).ok()).unwrap_or_default()
+}
+
 /// How many processes the kernel has killed for want of memory since it started; 0 where it doesn't say.
 pub(crate) fn oom_kills() -> u64 {
     let vmstat = std::fs::read_to_string("/proc/vmstat").unwrap_or_default();

@@ -279,7 +279,6 @@ mod tests {
                 let again = read(&effective(&first, origins).unwrap());
                 prop_assert_eq!(effective(&again, Origins::Hidden), effective(&first, Origins::Hidden));
                 prop_assert_eq!(meaning(&again.contract), meaning(&first.contract));
-                prop_assert_eq!(&again.inactive, &first.inactive);
             }
         }
     }

@@ -67,6 +67,10 @@ pub(crate) enum Problem {
     DiffName { name: String },
     #[error("two differential tests are called `{name}`")]
     DiffTwice { name: String, first: Place },
+    #[error("`{name}` cannot name a number")]
+    RatchetName { name: String },
+    #[error("two numbers are called `{name}`")]
+    RatchetTwice { name: String, first: Place },
     #[error("the build `{name}` is in tier {tier}, where no step uses \"build\"")]
     BuildWithoutStep { name: String, tier: u8 },
     #[error("`{name}` cannot name a category")]
@@ -133,13 +137,14 @@ impl Problem {
             }
             Problem::StepTwice { other: Other::At(first), .. }
             | Problem::BuildTwice { first, .. }
-            | Problem::DiffTwice { first, .. } => Some(format!("the first one is at {first}")),
+            | Problem::DiffTwice { first, .. }
+            | Problem::RatchetTwice { first, .. } => Some(format!("the first one is at {first}")),
             Problem::CommandWithoutRun { .. } => Some("give it one, such as run = [\"make\", \"check\"]".to_owned()),
             Problem::UselessKey { .. } => Some("remove it, or change `uses`".to_owned()),
             Problem::StepName { .. } => {
                 Some("use up to 32 lower-case letters, digits, `-` and `_`, a letter or digit first".to_owned())
             }
-            Problem::BuildName { .. } | Problem::DiffName { .. } => {
+            Problem::BuildName { .. } | Problem::DiffName { .. } | Problem::RatchetName { .. } => {
                 Some("use up to 64 letters, digits, `.`, `-` and `_`, a letter or digit first".to_owned())
             }
             Problem::BuildWithoutStep { tier, .. } => Some(format!(

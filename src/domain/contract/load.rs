@@ -16,9 +16,6 @@ use crate::base::Digest;
 use crate::ports::cargo::Workspace;
 use crate::ports::fs;
 
-/// The sections that are read and checked, but that this version doesn't act on yet.
-pub(super) const INACTIVE: [&str; 1] = ["done"];
-
 const FILE: &str = "Harness.toml";
 const MANIFEST: &str = "Cargo.toml";
 const LARGEST: u64 = 16 << 20;
@@ -30,20 +27,8 @@ pub(crate) struct Loaded {
     pub(crate) source: Source,
     /// Of the text that the contract was read from.
     pub(crate) digest: Digest,
-    /// The sections present that this version doesn't act on yet.
-    pub(crate) inactive: Vec<String>,
     /// Where its text says what.
     pub(super) origin: Origin,
-}
-
-impl Loaded {
-    /// The line that says which sections have no effect, where there are such.
-    pub(crate) fn inactive_note(&self) -> Option<String> {
-        let sections: Vec<String> = self.inactive.iter().map(|section| format!("[{section}]")).collect();
-        let file = self.source.file()?;
-        let verb = if sections.len() == 1 { "has" } else { "have" };
-        (!sections.is_empty()).then(|| format!("{} of {file} {verb} no effect in this version", sections.join(", ")))
-    }
 }
 
 /// Where a contract stands.
@@ -60,15 +45,6 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// The file's name at the workspace root.
-    pub(crate) fn file(self) -> Option<&'static str> {
-        match self {
-            Source::Default => None,
-            Source::File => Some(FILE),
-            Source::WorkspaceMetadata | Source::PackageMetadata => Some(MANIFEST),
-        }
-    }
-
     /// The table of the file that is the contract; the whole file where it is empty.
     fn table(self) -> &'static [&'static str] {
         match self {
@@ -162,7 +138,6 @@ fn nowhere() -> Loaded {
         contract: Contract::default(),
         source: Source::Default,
         digest: Digest::of_fields([]),
-        inactive: Vec::new(),
         origin: Origin::default(),
     }
 }
@@ -236,12 +211,10 @@ pub(super) fn interpret(
     if let Some(error) = first(validate::problems(&contract, &places, document)) {
         return Err(error);
     }
-    let inactive = INACTIVE.into_iter().filter(|section| places.has(&KeyPath::of(&[section])));
     Ok(Loaded {
         contract,
         source,
         digest: Digest::of_fields([document.path.as_bytes(), document.text.as_bytes()]),
-        inactive: inactive.map(str::to_owned).collect(),
         origin: Origin { document: document.clone(), places },
     })
 }

@@ -29,6 +29,7 @@ pub(super) fn problems(contract: &Contract, places: &Places, document: &Document
     check.quarantine();
     check.names();
     check.done();
+    check.ratchets();
     check.problems
 }
 
@@ -235,6 +236,27 @@ impl Check<'_> {
         }
         for (n, budget) in self.contract.done.budgets.iter().enumerate() {
             self.command(&done.key("budgets").item(n).key("run"), &budget.run);
+        }
+    }
+
+    fn ratchets(&mut self) {
+        let commands = KeyPath::of(&["ratchets", "commands"]);
+        let mut seen: BTreeMap<&str, Place> = BTreeMap::new();
+        for (n, command) in self.contract.ratchets.commands.iter().enumerate() {
+            let name = commands.item(n).key("name");
+            if !is_file_name(&command.name) {
+                self.at_value(&name, Problem::RatchetName { name: command.name.clone() });
+            }
+            let here = self.document.place(self.places.value(&name));
+            if let Some(first) = seen.insert(&command.name, here) {
+                self.at_value(&name, Problem::RatchetTwice { name: command.name.clone(), first });
+            }
+            self.command(&commands.item(n).key("run"), &command.run);
+        }
+        let crates = KeyPath::of(&["freeze", "crates"]);
+        for (n, name) in self.contract.freeze.crates.iter().enumerate().filter(|(_, name)| !is_file_name(name)) {
+            let reason = format!("`{name}` cannot name a package");
+            self.at_value(&crates.item(n), Problem::Value { path: crates.item(n), reason });
         }
     }
 

@@ -3,16 +3,18 @@
 mod area;
 mod checks;
 mod declared;
+mod done;
 mod environment;
 pub(crate) mod fallbacks;
 mod finding;
+mod freeze;
 mod inventory;
 mod manifest;
 mod phases;
 mod policy;
+mod ratchets;
 mod receipt;
 mod snapshot;
-mod source;
 mod suppress;
 mod text;
 
@@ -21,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use finding::{Check, GateVerdict};
 pub(crate) use phases::{Answer, Order, Part, Phase, VERB};
+pub(crate) use ratchets::work_tree as work_tree_ratchets;
 pub(crate) use text::{gate_json, gate_text};
 
 use area::{Area, RunArea};
@@ -31,8 +34,12 @@ use snapshot::Snapshot;
 
 use crate::base::{ExitCode, Explain, Tier, Tiers};
 use crate::domain::contract::{self, Contract, ContractError};
+use crate::domain::provenance::Counts;
+use crate::domain::ratchet::source;
 use crate::domain::record::{Mode, RunRecord, Verdict};
+use crate::domain::run::measure::{Measured, Wanted};
 use crate::ports::cargo::{CargoError, Workspace};
+use crate::ports::inventory::InventoryError;
 use crate::ports::objects::{self, Objects, ObjectsError};
 use crate::ports::process::{Runner, Supervised};
 use crate::ports::{clock, fs};
@@ -90,7 +97,11 @@ impl GateName {
             GateName::Nightly => 4,
             GateName::Release | GateName::Weekly => 5,
         };
-        own.unwrap_or_else(|| Tier::all().filter(|tier| tier.number() <= highest).collect())
+        let own = own.unwrap_or_else(|| Tier::all().filter(|tier| tier.number() <= highest).collect());
+        match (self, &contract.done.tiers) {
+            (GateName::Release | GateName::Weekly, Some(done)) => own.iter().chain(done.iter()).collect(),
+            _ => own,
+        }
     }
 
     fn mode(self) -> Mode {
@@ -146,6 +157,8 @@ pub(crate) enum GateError {
     Lost { why: String },
     #[error("{message}")]
     Phase { message: String },
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
     #[error("interrupted")]
     Interrupted,
 }
@@ -158,6 +171,7 @@ impl Explain for GateError {
             GateError::Cargo(error) => error.exit_code(),
             GateError::Contract(error) => error.exit_code(),
             GateError::NoBase | GateError::NoManifest(_) | GateError::NoSuchRole { .. } => ExitCode::Usage,
+            GateError::Inventory(error) => error.exit_code(),
             GateError::NoArea | GateError::Lost { .. } | GateError::Phase { .. } => ExitCode::Environment,
             GateError::Interrupted => ExitCode::Interrupted,
         }
@@ -195,6 +209,9 @@ pub(crate) struct GateRecord {
     pub(crate) tiers: Tiers,
     pub(crate) ladder: Option<RunRecord>,
     pub(crate) checks: Vec<Check>,
+    /// What the ratchets counted in the change.
+    #[serde(default)]
+    pub(crate) numbers: Counts,
     pub(crate) notes: Vec<String>,
     pub(crate) ms: u64,
     pub(crate) cached: bool,
@@ -219,6 +236,8 @@ struct Case<'a> {
     root: Utf8PathBuf,
     variables: Vec<(String, String)>,
     tiers: Tiers,
+    /// The tree of the head merged onto the base.
+    subject: String,
     before: Snapshot,
     after: Snapshot,
     declared: Declared,
@@ -261,10 +280,11 @@ pub(crate) fn judge(question: &Question, caller: &Supervised) -> Result<GateReco
         declared: Declared::read(&objects.messages(&base, &head)?),
         contract,
         root,
+        subject,
         before,
         after,
     };
-    let mut record = case.judge(subject)?;
+    let mut record = case.judge()?;
     record.ms = started.elapsed().as_millis() as u64;
     if record.verdict.keeps() {
         receipts.keep(&record)?;
@@ -324,8 +344,12 @@ fn variables(contract: &Contract, base: &Snapshot, top: &Utf8Path) -> Vec<(Strin
 }
 
 impl Case<'_> {
-    fn judge(&self, subject: String) -> Result<GateRecord, GateError> {
-        let judged = policy::judged(self.objects, &self.before, &self.after, &self.contract, &self.root)?;
+    fn judge(&self) -> Result<GateRecord, GateError> {
+        let mut judged = policy::judged(self.objects, &self.before, &self.after, &self.contract, &self.root)?;
+        if self.only_ratchets_differ()? {
+            let lock = self.lock_path();
+            judged.protected.retain(|(path, _)| *path != lock);
+        }
         let judged_tree = self.objects.make_tree(&judged.listing)?;
         let source = Snapshot::read(self.objects, &judged_tree)?;
         let sources = Sources::read(&self.before, &self.after, &self.declared);
@@ -357,13 +381,19 @@ impl Case<'_> {
                 checks.push(Check::of("ladder", contract::Level::Deny, found, ""));
                 (None, Vec::new())
             }
+            Answer::Measured(_) => return Err(GateError::Lost { why: "it answered another question".to_owned() }),
         };
         let verdict = ladder.as_ref().map_or(Verdict::Red, |ladder| ladder.verdict);
         let green = verdict == Verdict::Green;
         checks.push(self.inventory(&sources, before.as_ref().and_then(Option::as_ref), &tests, green));
+        let held = self.ratchets(green)?;
+        checks.push(held.check);
+        notes.extend(held.notes);
         if self.question.name.is_whole() {
             checks.extend(self.later(&source, &sources, ladder.as_ref())?);
+            checks.extend(self.freeze()?);
         }
+        checks.extend(self.done(ladder.as_ref(), &mut notes)?);
         if let Some(who) = self.approved()? {
             notes.push(format!("approved by {who}"));
             for check in checks.iter_mut().filter(|check| check.state == finding::State::Approve) {
@@ -385,12 +415,13 @@ impl Case<'_> {
             verdict,
             base: self.base.to_owned(),
             head: self.head.to_owned(),
-            subject,
+            subject: self.subject.clone(),
             role: self.question.role.clone(),
             tiers: self.tiers.clone(),
             log: self.area.tree("tree").join(&self.root).join("target/harness/latest"),
             ladder,
             checks,
+            numbers: held.counts,
             notes,
             ms: 0,
             cached: false,
@@ -405,6 +436,19 @@ impl Case<'_> {
             part,
             seed,
             asked: self.question.name.key().to_owned(),
+            wanted: Wanted::default(),
+            other: None,
+        }
+    }
+
+    /// Measures in the checkout of a name, and budgets in turn with another one.
+    fn measure(&self, name: &str, wanted: Wanted, other: Option<&str>) -> Result<Measured, GateError> {
+        let other = other.map(|other| self.area.tree(other).join(&self.root).join("Cargo.toml"));
+        let order = Order { wanted, other, ..self.order(Part::Measure, None) };
+        match self.phase(name, None, &order)? {
+            Answer::Measured(measured) => Ok(*measured),
+            Answer::Error { message, .. } => Err(GateError::Phase { message }),
+            Answer::Ran(_) => Err(GateError::Lost { why: "it answered another question".to_owned() }),
         }
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::GateError;
 use crate::base::{Seed, Tiers};
 use crate::domain::record::{Mode, RunRecord, TestRecord};
+use crate::domain::run::measure::{Measured, Wanted};
 use crate::ports::process::{Supervised, Variables};
 
 /// The hidden verb by which this program starts itself for one phase.
@@ -24,6 +25,8 @@ pub(crate) enum Part {
     OtherRunner,
     /// The steps of property tests.
     Properties,
+    /// No step: what the order wants measured.
+    Measure,
 }
 
 /// What a phase is to do.
@@ -37,6 +40,10 @@ pub(crate) struct Order {
     pub(crate) seed: Option<Seed>,
     /// The gate's name.
     pub(crate) asked: String,
+    /// What is measured, where that is the part.
+    pub(crate) wanted: Wanted,
+    /// The manifest of the tree in turn with which budgets are measured.
+    pub(crate) other: Option<Utf8PathBuf>,
 }
 
 /// What a phase came to.
@@ -51,6 +58,7 @@ pub(crate) struct Phase {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Answer {
     Ran(Box<Phase>),
+    Measured(Box<Measured>),
     /// There was no run: the tree's own manifests or contract are wrong, or the environment lacks something.
     Error {
         message: String,

@@ -82,7 +82,8 @@ pub(super) fn judged(
     root: &Utf8Path,
 ) -> Result<Judged, ObjectsError> {
     let own = contract.protect.iter().flat_map(|protect| protect.files.iter().map(String::as_str));
-    let own = Globs::new(root, own);
+    let named = named_programs(contract, base, root);
+    let own = Globs::new(root, own.chain(named.iter().map(String::as_str)));
     let restored = Globs::new("".into(), RESTORED);
     let at_root = Globs::new(root, RESTORED);
     let watched = Globs::new("".into(), WATCHED);
@@ -122,6 +123,25 @@ pub(super) fn judged(
         }
     }
     Ok(judged)
+}
+
+/// Words behind which the script is that is run.
+const INTERPRETERS: [&str; 8] = ["sh", "bash", "dash", "python", "python3", "perl", "ruby", "node"];
+
+/// The programs of the tree by which the contract has numbers counted, as globs: whoever changes one may print any number.
+fn named_programs(contract: &Contract, base: &Snapshot, root: &Utf8Path) -> Vec<String> {
+    let mode = |word: &str| base.listing.get(&root.join(word)).map(|entry| entry.mode.as_str());
+    let mut found = Vec::new();
+    for command in &contract.ratchets.commands {
+        let plain = |word: &String| word.trim_start_matches("{root}/").trim_start_matches("./").to_owned();
+        let words: Vec<String> = command.run.iter().map(plain).collect();
+        let by_name = words.first().is_some_and(|word| INTERPRETERS.contains(&word.as_str()));
+        let script = words.iter().position(|word| mode(word).is_some()).filter(|at| *at == 0 || by_name);
+        let programs =
+            words.iter().enumerate().filter(|(at, word)| Some(*at) == script || mode(word) == Some("100755"));
+        found.extend(programs.map(|(_, word)| Pattern::escape(word)));
+    }
+    found
 }
 
 /// What a role has changed that it may not.

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::area::Area;
-use super::environment;
 use super::{GateError, GateRecord, Question};
+use super::{environment, freeze};
 use crate::base::Digest;
 use crate::domain::run::Toolchain;
 use crate::ports::stamp::Stamp;
-use crate::ports::{env, fs};
+use crate::ports::{env, fs, host};
 
 /// Where the answer to one question is kept.
 #[derive(Debug)]
@@ -32,8 +32,17 @@ pub(super) fn ground(top: &Utf8Path) -> Digest {
     let all = ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTC"].map(str::to_owned);
     let variables = environment::passed(&all);
     let program = program();
+    let more = further(&toolchain);
     let fields = variables.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
-    Digest::of_fields([tools.as_bytes(), program.as_bytes()].into_iter().chain(fields))
+    Digest::of_fields([tools.as_bytes(), program.as_bytes(), more.as_bytes()].into_iter().chain(fields))
+}
+
+/// What frozen interfaces, targets and budgets rest on beside that: the tools that compare, the targets that are installed, the machine.
+fn further(toolchain: &Toolchain) -> String {
+    let programs = freeze::programs();
+    let programs: Vec<String> = programs.iter().map(|path| format!("{path} {:?}", Stamp::through(path))).collect();
+    let installed = toolchain.sysroot().map(|root| fs::names(&root.join("lib/rustlib")).unwrap_or_default());
+    format!("{programs:?} {installed:?} {} {}", host::facts(), env::parallelism())
 }
 
 impl Receipts {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::source::{self, Test};
+use crate::domain::ratchet::test_files;
 use crate::ports::objects::{Entry, Listing, Objects, ObjectsError};
 
 /// One tree.
@@ -16,23 +17,6 @@ pub(super) struct Snapshot {
     /// Files that belong to tests: below folders of tests, golden files, and modules that only a test build has.
     pub(super) test_files: BTreeSet<Utf8PathBuf>,
 }
-
-/// Folders whose files belong to tests.
-const FOLDERS: [&str; 12] = [
-    "tests",
-    "testdata",
-    "test-data",
-    "test_data",
-    "fixtures",
-    "golden",
-    "goldens",
-    "snapshots",
-    "__snapshots__",
-    "expected",
-    "proptest-regressions",
-    "testing",
-];
-const EXTENSIONS: [&str; 4] = ["snap", "golden", "expected", "proptest-regressions"];
 
 impl Snapshot {
     /// Reads a tree.
@@ -46,12 +30,7 @@ impl Snapshot {
         let by_id = objects.texts(wanted().map(|(_, entry)| entry.id.as_str()))?;
         let texts: BTreeMap<Utf8PathBuf, String> =
             wanted().filter_map(|(path, entry)| Some((path.clone(), by_id.get(&entry.id)?.clone()))).collect();
-        let modules: Vec<Utf8PathBuf> = texts.iter().flat_map(|(path, text)| test_modules(path, text)).collect();
-        let belongs = |path: &&Utf8PathBuf| {
-            is_test_path(path)
-                || modules.iter().any(|module| path.starts_with(module) || path.with_extension("") == *module)
-        };
-        let test_files = listing.keys().filter(belongs).cloned().collect();
+        let test_files = test_files(listing.keys(), &texts);
         Ok(Snapshot { listing, texts, test_files })
     }
 
@@ -76,31 +55,6 @@ impl Snapshot {
         let paths = self.listing.keys().chain(other.listing.keys());
         paths.filter(|path| self.listing.get(*path) != other.listing.get(*path)).collect()
     }
-}
-
-/// Whether a file belongs to tests by where it lies.
-pub(super) fn is_test_path(path: &Utf8Path) -> bool {
-    let in_folder =
-        path.parent().is_some_and(|folder| folder.components().any(|part| FOLDERS.contains(&part.as_str())));
-    in_folder || path.extension().is_some_and(|extension| EXTENSIONS.contains(&extension))
-}
-
-/// `#[cfg(test)] mod name;`: where the module's files lie, without an extension.
-fn test_modules(path: &Utf8Path, text: &str) -> Vec<Utf8PathBuf> {
-    if !text.contains("cfg") {
-        return Vec::new();
-    }
-    let folder = match (path.file_stem(), path.parent()) {
-        (Some("lib" | "main" | "mod"), Some(folder)) => folder.to_owned(),
-        (Some(stem), Some(folder)) => folder.join(stem),
-        _ => return Vec::new(),
-    };
-    let items = source::items(text).unwrap_or_default();
-    items
-        .iter()
-        .filter(|item| item.is_for_tests() && item.is_outer_module())
-        .map(|item| folder.join(&item.name))
-        .collect()
 }
 
 /// What was put in a tree's place of its tests.
@@ -211,20 +165,5 @@ mod tests {
         assert_eq!(splice("fn (", tests), None);
         let outer = "pub fn f() -> u8 { 1 }\n#[cfg(test)]\nmod tests;\n";
         assert_eq!(splice(outer, tests).unwrap().matches("mod tests").count(), 1);
-    }
-
-    #[test]
-    fn files_of_tests_are_told_by_their_folder_their_extension_or_their_module() {
-        for (path, expected) in [
-            ("tests/it.rs", true),
-            ("crates/a/tests/golden/x.txt", true),
-            ("src/snapshots/a.snap", true),
-            ("src/tests.rs", false),
-            ("src/lib.rs", false),
-        ] {
-            assert_eq!(is_test_path(path.into()), expected, "{path}");
-        }
-        let modules = test_modules("src/a.rs".into(), "#[cfg(test)]\nmod checks;\nmod b;");
-        assert_eq!(modules, ["src/a/checks"]);
     }
 }

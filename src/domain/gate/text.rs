@@ -11,7 +11,7 @@ use crate::domain::report::{Detail, ErrorLine, Tally, json_line, seconds, step_l
 use crate::ports::objects::short;
 
 const DETAIL_BYTES: usize = 120;
-const NOTES: usize = 8;
+const NOTES: usize = 20;
 
 /// As a person or an agent reads it.
 pub(crate) fn gate_text(gate: &GateRecord, detail: Detail) -> String {
@@ -32,7 +32,10 @@ pub(crate) fn gate_text(gate: &GateRecord, detail: Detail) -> String {
         let width = gate.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
         lines.extend(gate.checks.iter().map(|check| check_line(check, width)));
         let notes = gate.notes.iter().chain(gate.ladder.iter().flat_map(|ladder| &ladder.notes));
-        lines.extend(notes.take(NOTES).map(|note| format!("NOTE: {}", capped(&one_line(note), 240))));
+        let told: Vec<String> = notes.map(|note| format!("NOTE: {}", capped(&one_line(note), 240))).collect();
+        let more = told.len().saturating_sub(NOTES);
+        lines.extend(told.into_iter().take(NOTES));
+        lines.extend((more > 0).then(|| format!("NOTE: … and {more} more with --message-format json")));
         let all = gate.ladder.iter().flat_map(RunRecord::failures).map(|failure| failure.category.as_str());
         let tally: Tally = all.chain(findings().map(|(check, _)| category(check))).collect();
         if tally.total() > 0 {
@@ -48,8 +51,8 @@ pub(crate) fn gate_text(gate: &GateRecord, detail: Detail) -> String {
 fn category(check: &Check) -> &'static str {
     match check.name.as_str() {
         "role" => "ROLE",
-        "fallbacks" => "RATCHET",
-        "ladder" | "fix" => "GATE",
+        "fallbacks" | "ratchets" => "RATCHET",
+        "ladder" | "fix" | "done" | "freeze" => "GATE",
         _ => "TAMPER",
     }
 }

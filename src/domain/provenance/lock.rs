@@ -27,7 +27,24 @@ pub(crate) struct Lock {
     pub(crate) inputs: BTreeMap<String, String>,
     /// What randomness is seeded from.
     pub(crate) seeds: BTreeMap<String, String>,
+    /// Numbers that may only get better; no part of what drifts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ratchets: Option<Ratchets>,
 }
+
+/// What is counted, and how much of it there was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ratchets {
+    /// The kinds that are counted, those of which there is none included.
+    pub(crate) kinds: BTreeSet<String>,
+    /// A table for each file, so that changes of two files' numbers are never neighbours and merge by themselves.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) counts: Counts,
+}
+
+/// Numbers by what they are of (a file, `bin:NAME`, `command:NAME`) and by kind.
+pub(crate) type Counts = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// The lock can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -95,15 +112,23 @@ impl Lock {
     pub(crate) fn read(root: &Utf8Path) -> Result<Lock, LockError> {
         let path = root.join(FILE);
         let text = fs::read_text_if_present(&path)?.ok_or_else(|| LockError::Absent(path.clone()))?;
+        Lock::parse(&path, &text)
+    }
+
+    /// From its text.
+    ///
+    /// # Errors
+    /// It can't be understood.
+    pub(crate) fn parse(path: &Utf8Path, text: &str) -> Result<Lock, LockError> {
         let malformed = |error: toml::de::Error| {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             LockError::Malformed { path: format!("{path}:{line}").into(), message: error.message().to_owned() }
         };
-        let version = toml::from_str::<Version>(&text).map_err(malformed)?.version;
+        let version = toml::from_str::<Version>(text).map_err(malformed)?.version;
         if version != Lock::VERSION {
-            return Err(LockError::OtherVersion { path, found: version });
+            return Err(LockError::OtherVersion { path: path.to_owned(), found: version });
         }
-        toml::from_str(&text).map_err(malformed)
+        toml::from_str(text).map_err(malformed)
     }
 
     /// Writes it where it isn't the same already; whether it was written.

@@ -8,6 +8,6 @@ mod surroundings;
 mod tree;
 
 pub(crate) use audit::{AuditLog, Broken, Deed, Sound, verify as verify_audit};
-pub(crate) use lock::{Drift, FILE, Lock};
+pub(crate) use lock::{Counts, Drift, FILE, Lock, Ratchets};
 pub(crate) use surroundings::{Surroundings, clippy_settings, request_digest, settings_files};
 pub(crate) use tree::{Tree, TreeError};

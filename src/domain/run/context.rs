@@ -20,6 +20,7 @@ use crate::domain::record::{Counts, Event, Failure, Mode, Outcome, StepRecord, S
 use crate::domain::sandbox::{Sandbox, SandboxError};
 use crate::ports::cargo::Workspace;
 use crate::ports::process::{Job, Runner, Wish};
+use crate::ports::sandbox::Access;
 use crate::ports::supervisor::{Ended, Report};
 use crate::ports::{clock, env, fs};
 
@@ -141,6 +142,8 @@ pub(super) struct Call {
     pub(super) log: Option<Utf8PathBuf>,
     /// What it may write in the workspace.
     pub(super) writes: Vec<Utf8PathBuf>,
+    /// What it may read beyond the workspace.
+    pub(super) reads: Vec<Utf8PathBuf>,
 }
 
 impl<'a> Context<'a> {
@@ -227,7 +230,10 @@ impl<'a> Context<'a> {
         let own = format!("{}-{}", step.tier, step.name);
         let mut writes = containing::writes(&self.dir.path, &own, &self.log(step));
         writes.extend(call.writes.iter().cloned());
-        let cage = self.sandbox.cage(&writes, &variables);
+        let mut cage = self.sandbox.cage(&writes, &variables);
+        if let Some(cage) = &mut cage {
+            call.reads.iter().for_each(|path| cage.add(path, Access::Read));
+        }
         let job = Job {
             cage: cage.as_ref(),
             argv: &call.argv,

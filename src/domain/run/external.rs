@@ -186,12 +186,13 @@ fn found(scene: &Scene<'_>, log: &Utf8Path, patterns: &[Pattern]) -> fs::Result<
     Ok(failures)
 }
 
-fn with_root(argv: &[String], root: &Utf8Path) -> Vec<String> {
+/// Arguments as a command gets them.
+pub(super) fn with_root(argv: &[String], root: &Utf8Path) -> Vec<String> {
     argv.iter().map(|word| word.replace(ROOT, root.as_str())).collect()
 }
 
 /// How a program ended, and the last thing that it said.
-fn ending(ended: &Ended, log: &Utf8PathBuf) -> String {
+pub(super) fn ending(ended: &Ended, log: &Utf8PathBuf) -> String {
     let how = match ended {
         Ended::Exited(code) => format!("ended with {code}"),
         Ended::Signalled(number) => format!("ended by {}", super::classify::signal_name(*number)),

@@ -27,6 +27,7 @@ mod known;
 mod known_examples;
 mod limits;
 pub(crate) mod locked;
+pub(crate) mod measure;
 mod merge;
 mod mutants;
 mod nextest_files;
@@ -87,10 +88,10 @@ pub(crate) fn carry_out(
     question: Option<Question>,
     asked: String,
     contract: Digest,
-    mut notes: Vec<String>,
 ) -> Result<Finished, RunError> {
     preflight()?;
     let started = clock::now();
+    let mut notes = Vec::new();
     let question = question.map(|question| prepare(&run, question)).transpose()?;
     let run = &Context { question: question.as_ref(), ..run };
     let tools = run.question.map(|question| (question.cache(), run.tools_ground()));

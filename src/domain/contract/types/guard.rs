@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::steps::Regex;
-use crate::base::{ByteSize, Day, Tiers, TimeLimit};
+use crate::base::{ByteSize, Day, Percent, Tiers, TimeLimit};
 
 /// The definition of done.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +55,9 @@ pub(crate) struct DoneBudget {
     /// At most so much resident memory.
     #[schemars(with = "Option<String>", extend("examples" = ["64 MB"]))]
     pub(crate) max_memory: Option<ByteSize>,
+    /// At most so much more time, and memory, than the base needs in the same run.
+    #[schemars(with = "Option<String>", extend("examples" = ["10%"]))]
+    pub(crate) max_growth: Option<Percent>,
 }
 
 /// How steps are contained.
@@ -234,6 +237,12 @@ pub(crate) struct Integrity {
     pub(crate) seeds: Level,
     /// A fallback has grown.
     pub(crate) fallbacks: Level,
+    /// A number that may only get better is worse.
+    pub(crate) ratchets: Level,
+    /// The definition of done is not met.
+    pub(crate) done: Level,
+    /// A frozen interface is changed.
+    pub(crate) freeze: Level,
 }
 
 impl Integrity {
@@ -256,6 +265,9 @@ impl Default for Integrity {
             runners: Level::Deny,
             seeds: Level::Deny,
             fallbacks: Level::Deny,
+            ratchets: Level::Deny,
+            done: Level::Deny,
+            freeze: Level::Approve,
         }
     }
 }

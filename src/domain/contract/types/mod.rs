@@ -2,6 +2,7 @@
 
 mod diffs;
 mod guard;
+mod ratchets;
 mod run;
 mod steps;
 
@@ -12,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 pub(crate) use diffs::{Diff, ExpectedDifference, NamedNormaliser, Normaliser, Stream};
-pub(crate) use guard::{Containment, Fallback, Level, Network, Quarantine, Sandbox};
+pub(crate) use guard::{Containment, DoneBudget, Fallback, Level, Network, Quarantine, Sandbox};
 use guard::{Done, Gate, Integrity, Protect, Role};
+use ratchets::{Freeze, Ratchets};
+pub(crate) use ratchets::{FreezeTool, RatchetCommand, RatchetKind};
 pub(crate) use run::{Engine, ModeTable, Policy, Sample};
 use run::{Modes, Run};
 pub(crate) use steps::{Build, CategoryRule, Pattern, Step, Uses, Warnings};
@@ -55,6 +58,12 @@ pub(crate) struct Contract {
     /// Parts that still lean on something else.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) fallbacks: Vec<Fallback>,
+    /// Numbers that may only get better, held in `Harness.lock`.
+    #[serde(skip_serializing_if = "Ratchets::is_default")]
+    pub(crate) ratchets: Ratchets,
+    /// Interfaces that may not change without approval.
+    #[serde(skip_serializing_if = "Freeze::is_default")]
+    pub(crate) freeze: Freeze,
     /// What only named roles may change.
     pub(crate) protect: Option<Protect>,
     /// Who may change what.

@@ -92,6 +92,7 @@ impl Asked<'_> {
             stdout: Some(stdout.clone()),
             log: Some(stderr.clone()),
             writes: vec![dir.clone()],
+            ..Call::default()
         };
         let mut too_much = false;
         let report = run.call(&limited, &call, &mut || {

@@ -9,49 +9,49 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// One item.
 #[derive(Clone, Debug)]
-pub(super) struct Item {
+pub(crate) struct Item {
     /// From the first attribute to the last byte.
-    pub(super) range: Range<usize>,
+    pub(crate) range: Range<usize>,
     /// Outer attributes, each as the text of its tokens.
-    pub(super) attributes: Vec<String>,
+    pub(crate) attributes: Vec<String>,
     /// `fn`, `mod`, `struct` …, or the name of a macro that is called.
-    pub(super) keyword: String,
+    pub(crate) keyword: String,
     /// What it is called; empty where it has no name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// All tokens behind the attributes, blanks made the same.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// Of a module or another item in braces.
     body: Option<TokenStream>,
 }
 
 /// A test function.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Test {
+pub(crate) struct Test {
     /// The modules within the file.
-    pub(super) modules: Vec<String>,
-    pub(super) name: String,
+    pub(crate) modules: Vec<String>,
+    pub(crate) name: String,
     /// The body, blanks made the same.
-    pub(super) body: String,
-    pub(super) attributes: Vec<String>,
+    pub(crate) body: String,
+    pub(crate) attributes: Vec<String>,
     /// How many assertions are in it.
-    pub(super) assertions: usize,
-    pub(super) range: Range<usize>,
+    pub(crate) assertions: usize,
+    pub(crate) range: Range<usize>,
 }
 
 impl Test {
     /// Its path within the file.
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         self.modules.iter().map(String::as_str).chain([self.name.as_str()]).collect::<Vec<_>>().join("::")
     }
 
     /// Whether it says of itself that it isn't to run.
-    pub(super) fn is_ignored(&self) -> bool {
+    pub(crate) fn is_ignored(&self) -> bool {
         self.attributes.iter().any(|attribute| words(attribute).any(|word| word == "ignore"))
     }
 }
 
 /// The items of a file; none where its tokens don't fit together.
-pub(super) fn items(text: &str) -> Option<Vec<Item>> {
+pub(crate) fn items(text: &str) -> Option<Vec<Item>> {
     Some(items_of(text.parse().ok()?))
 }
 
@@ -166,7 +166,7 @@ fn item(all: &[TokenTree], rest: &[TokenTree], attributes: Vec<String>, inner: b
 
 impl Item {
     /// Whether only a test build has it: `#[cfg(test)]` and what implies it, or a test function.
-    pub(super) fn is_for_tests(&self) -> bool {
+    pub(crate) fn is_for_tests(&self) -> bool {
         self.attributes.iter().any(|attribute| implies_test(attribute)) || (self.keyword == "fn" && self.is_test())
     }
 
@@ -175,7 +175,7 @@ impl Item {
     }
 
     /// Of an inline module, what is in it.
-    pub(super) fn inside(&self) -> Vec<Item> {
+    pub(crate) fn inside(&self) -> Vec<Item> {
         match (&self.body, self.keyword.as_str()) {
             (Some(body), "mod" | "proptest" | "quickcheck" | "impl" | "trait") => items_of(body.clone()),
             _ => Vec::new(),
@@ -183,7 +183,7 @@ impl Item {
     }
 
     /// Whether it is a module in a file of its own.
-    pub(super) fn is_outer_module(&self) -> bool {
+    pub(crate) fn is_outer_module(&self) -> bool {
         self.keyword == "mod" && self.body.is_none()
     }
 }
@@ -202,12 +202,12 @@ fn is_test_attribute(attribute: &str) -> bool {
 }
 
 /// The words of a text of tokens.
-pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty())
 }
 
 /// Every test function of a file, those in modules and in `proptest!` included.
-pub(super) fn tests(text: &str) -> Vec<Test> {
+pub(crate) fn tests(text: &str) -> Vec<Test> {
     let mut found = Vec::new();
     collect(&items(text).unwrap_or_default(), &[], false, &mut found);
     found
@@ -252,7 +252,7 @@ fn assertions(tokens: TokenStream) -> usize {
 
 /// By their paths, the functions that assert something and are no tests, with how many assertions are in each: the helpers of tests
 /// among them.
-pub(super) fn asserting(text: &str) -> BTreeMap<String, usize> {
+pub(crate) fn asserting(text: &str) -> BTreeMap<String, usize> {
     fn walk(items: &[Item], path: &str, found: &mut BTreeMap<String, usize>) {
         for item in items.iter().filter(|item| !item.is_test()) {
             let path = format!("{path}::{}", item.name);
@@ -272,7 +272,7 @@ pub(super) fn asserting(text: &str) -> BTreeMap<String, usize> {
 }
 
 /// How many examples in a file's documentation are run.
-pub(super) fn examples(text: &str) -> usize {
+pub(crate) fn examples(text: &str) -> usize {
     fn lines(items: &[Item], found: &mut Vec<String>) {
         for item in items {
             let docs = item.attributes.iter().filter(|attribute| attribute.trim_start_matches('!').starts_with("doc"));
@@ -296,7 +296,7 @@ pub(super) fn examples(text: &str) -> usize {
 }
 
 /// The names of everything that a file defines outside of its tests, methods and variants' types included.
-pub(super) fn definitions(text: &str) -> BTreeSet<String> {
+pub(crate) fn definitions(text: &str) -> BTreeSet<String> {
     fn walk(items: &[Item], found: &mut BTreeSet<String>) {
         for item in items.iter().filter(|item| !item.is_for_tests()) {
             if !matches!(item.keyword.as_str(), "use" | "impl" | "extern" | "#!" | "") {
@@ -311,7 +311,7 @@ pub(super) fn definitions(text: &str) -> BTreeSet<String> {
 }
 
 /// The ranges of a text where an identifier stands.
-pub(super) fn places_of(text: &str, word: &str) -> Vec<Range<usize>> {
+pub(crate) fn places_of(text: &str, word: &str) -> Vec<Range<usize>> {
     fn walk(tokens: TokenStream, word: &str, found: &mut Vec<Range<usize>>) {
         for tree in tokens {
             match tree {
