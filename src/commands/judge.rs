@@ -43,12 +43,10 @@ fn carry_out(order: &Order) -> super::Result<Answer> {
     let output = Output::new(workspace.harness_dir());
     let dir = output.begin(loaded.contract.run.keep_runs)?;
     let runner = Supervised::new().map_err(Unsupervised)?;
-    let toolchain = match order.part {
-        Part::OtherRunner => Toolchain::without_nextest(&workspace.root),
-        _ => Toolchain::of(&workspace.root),
-    };
-    let asked = loaded.contract.sandbox.mode;
+    let asked = loaded.contract.sandbox.asked();
     let sandbox = containing::prepare(asked, &loaded.contract, &workspace, &dir, &runner)?;
+    let toolchain = Toolchain::of_run(&workspace.root, &sandbox, &dir.path, &runner);
+    let toolchain = if order.part == Part::OtherRunner { toolchain.without_nextest() } else { toolchain };
     let context = Context {
         sandbox: &sandbox,
         workspace: &workspace,

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use super::{Access, Cage, Limits, files, syscalls};
@@ -32,7 +32,7 @@ pub(super) struct Inner {
 impl Inner {
     /// The part of a cage that is left once its namespaces are made.
     pub(super) fn of(cage: &Cage) -> Inner {
-        let namespaces = cage.bubblewrap.is_some();
+        let namespaces = cage.has_namespaces();
         let views = cage.ordered();
         // In namespaces a folder in memory is the command's own; without them it would be the host's.
         let is_writable = |access| access == Access::Write || (namespaces && matches!(access, Access::Empty(_)));
@@ -108,5 +108,9 @@ fn limit(limits: &Limits) -> io::Result<()> {
     limits.address_space.map_or(Ok(()), |most| set(Resource::As, most))?;
     limits.processes.map_or(Ok(()), |most| set(Resource::Nproc, most))?;
     limits.file_size.map_or(Ok(()), |most| set(Resource::Fsize, most))?;
+    // Only root could raise what is lower already.
+    let within = |resource, most: u64| most.min(getrlimit(resource).maximum.unwrap_or(most));
+    limits.open_files.map_or(Ok(()), |most| set(Resource::Nofile, within(Resource::Nofile, most)))?;
+    limits.cpu.map_or(Ok(()), |most| set(Resource::Cpu, within(Resource::Cpu, most)))?;
     Ok(())
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 pub(crate) use diffs::{Diff, ExpectedDifference, NamedNormaliser, Normaliser, Stream};
-pub(crate) use guard::{Containment, Level, Network, Quarantine, Sandbox};
+pub(crate) use guard::{Backend, Containment, Level, Network, Quarantine, Sandbox};
 use guard::{Done, Fallback, Gate, Integrity, Protect, Role};
 pub(crate) use run::{Engine, ModeTable, Policy, Sample};
 use run::{Modes, Run};
