@@ -52,9 +52,9 @@ impl Sandbox {
         let places = Places::of(workspace).without_toolchain();
         places::fill(&mut cage, &places, wanted)?;
         cage.add(&build_dir, Access::Write);
-        let folders = [("CARGO_TARGET_DIR", build_dir.as_str()), ("CARGO_BUILD_BUILD_DIR", build_dir.as_str())];
-        let mut set = vec![("TMPDIR", "/tmp")];
-        set.extend(folders);
+        let mut set = vec![("TMPDIR", "/tmp"), ("CARGO_TARGET_DIR", build_dir.as_str())];
+        // Set where it isn't, it would hold for `check` as well.
+        set.extend(workspace.build_dir.as_ref().map(|_| ("CARGO_BUILD_BUILD_DIR", build_dir.as_str())));
         set.extend(places.cargo_home().map(|home| ("CARGO_HOME", home.as_str())));
         set.extend(places.home().map(|home| ("HOME", home.as_str())));
         cage.set = set.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
