@@ -178,16 +178,18 @@ fn supervise_contained(order: &Order, cage: &Cage, container: &Container) -> io:
     let dir = env::current_dir()?;
     let note = container.begin().map_err(io::Error::other)?;
     let cage = Cage { limits: cage.limits.of_each(order.open_files, order.cpu_s), ..cage.clone() };
+    let (lifeline, _held) = io::pipe()?;
     let ended = run(
         &Order { open_files: None, cpu_s: None, ..order.clone() },
         &container.argv(&cage, &note, &order.argv, &dir),
-        Entry::None,
+        Entry::Engine(lifeline),
     );
     // With the container's own processes, which this one has inherited.
     tree::kill_all(SWEEP);
     let told = note.told();
     let end = told.lines().find_map(|line| serde_json::from_str::<first::End>(line.strip_prefix(first::ENDED)?).ok());
-    note.end(container, end.is_none());
+    let has_removed_itself = end.is_some() && matches!(ended, Ok(Ended::Exited(_)));
+    note.end(container, !has_removed_itself);
     tree::kill_all(SWEEP);
     let ended = match ended? {
         Ended::NotStarted(why) => Ended::Lost(format!("{} cannot be started: {why}", container.program)),
@@ -200,6 +202,8 @@ fn supervise_contained(order: &Order, cage: &Cage, container: &Container) -> io:
 enum Entry<'a> {
     /// As it is.
     None,
+    /// As an engine that makes a container, which ends when nobody holds the other end of this pipe.
+    Engine(io::PipeReader),
     /// In a cage, with the end of a pipe for standard input until it is entered.
     Cage { cage: &'a Cage, teller: io::PipeWriter },
 }
@@ -247,12 +251,16 @@ fn run(order: &Order, argv: &[String], entry: Entry<'_>) -> io::Result<Ended> {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
     let mut in_namespaces = false;
-    if let Entry::Cage { cage, teller } = entry {
-        // Cleared here and not by bubblewrap, whose own environment the command can read.
-        let passed =
-            env::vars().filter(|(name, _)| name.to_str().is_some_and(|name| cage.env.iter().any(|n| n == name)));
-        command.env_clear().envs(passed.collect::<Vec<_>>()).envs(cage.set.clone()).stdin(teller);
-        in_namespaces = cage.bubblewrap.is_some();
+    match entry {
+        Entry::None => {}
+        Entry::Engine(lifeline) => drop(command.stdin(lifeline)),
+        Entry::Cage { cage, teller } => {
+            // Cleared here and not by bubblewrap, whose own environment the command can read.
+            let passed =
+                env::vars().filter(|(name, _)| name.to_str().is_some_and(|name| cage.env.iter().any(|n| n == name)));
+            command.env_clear().envs(passed.collect::<Vec<_>>()).envs(cage.set.clone()).stdin(teller);
+            in_namespaces = cage.bubblewrap.is_some();
+        }
     }
     let child = match command.spawn() {
         Ok(child) => child,

@@ -48,6 +48,8 @@ impl Sandbox {
         }
         let replaced = [Some(&workspace.target_dir), workspace.build_dir.as_ref()].into_iter().flatten();
         container.moved = replaced.map(|path| (path.clone(), build_dir.clone())).collect();
+        let own = [CHECK, FUZZ].map(|name| (workspace.harness_dir().join(name), build_dir.join(name)));
+        container.moved.extend(own);
         let mut cage = Cage { container: Some(container), program: program.to_owned(), ..Cage::default() };
         let places = Places::of(workspace).without_toolchain();
         places::fill(&mut cage, &places, wanted)?;

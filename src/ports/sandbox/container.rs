@@ -156,7 +156,8 @@ impl Container {
         words.extend(self.closed(note, &cage.reach));
         words.extend(self.places(cage, note));
         words.extend(cage.env.iter().map(|name| format!("--env={name}")));
-        words.extend(cage.set.iter().map(|(name, value)| format!("--env={name}={value}")));
+        let set = cage.set.iter().filter(|(name, _)| !enter::is_for_the_command_only(name));
+        words.extend(set.map(|(name, value)| format!("--env={name}={value}")));
         words.extend([format!("--workdir={dir}"), format!("--entrypoint={}", cage.program), self.image.to_string()]);
         let inner = serde_json::to_string(&enter::Inner::of(cage)).unwrap_or_default();
         words.extend([first::VERB, TOLD, cage.program.as_str(), enter::VERB, &inner].map(str::to_owned));
@@ -168,10 +169,18 @@ impl Container {
     /// What every container is closed by, the same for all commands.
     fn closed(&self, note: &Note, reach: &Reach) -> Vec<String> {
         let network = if *reach == Reach::Everything { "host" } else { "none" };
-        let mut words: Vec<String> =
-            ["run", "--rm", "--pull=never", "--read-only", "--cap-drop=all", "--log-driver=none", "--hostname=harness"]
-                .map(str::to_owned)
-                .into();
+        let mut words: Vec<String> = [
+            "run",
+            "--rm",
+            "--interactive",
+            "--pull=never",
+            "--read-only",
+            "--cap-drop=all",
+            "--log-driver=none",
+            "--hostname=harness",
+        ]
+        .map(str::to_owned)
+        .into();
         words.extend(["no-new-privileges", "label=disable"].map(|option| format!("--security-opt={option}")));
         words.extend([format!("--name={}", note.name), format!("--network={network}")]);
         words.push(format!("--shm-size={SHARED_MEMORY}"));

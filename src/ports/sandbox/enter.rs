@@ -27,6 +27,14 @@ pub(super) struct Inner {
     reads: Vec<Utf8PathBuf>,
     writes: Vec<Utf8PathBuf>,
     limits: Limits,
+    /// Variables that only the command gets: by them it could be told which libraries this process loads.
+    #[serde(default)]
+    set: Vec<(String, String)>,
+}
+
+/// Whether a variable tells the dynamic linker what to load.
+pub(super) fn is_for_the_command_only(name: &str) -> bool {
+    name.starts_with("LD_")
 }
 
 impl Inner {
@@ -45,7 +53,8 @@ impl Inner {
             let rest = ["/proc".into(), cage.program.clone()];
             [super::bubblewrap::system(), paths(&|access| access == Access::Read), rest.to_vec()].concat()
         };
-        Inner { namespaces, reads, writes: paths(&is_writable), limits: cage.limits }
+        let set = cage.set.iter().filter(|(name, _)| cage.container.is_some() && is_for_the_command_only(name));
+        Inner { namespaces, reads, writes: paths(&is_writable), limits: cage.limits, set: set.cloned().collect() }
     }
 }
 
@@ -71,7 +80,7 @@ fn enter(args: &[String]) -> String {
         return why;
     }
     tell(ENTERED);
-    let error = Command::new(program).args(args).stdin(Stdio::null()).exec();
+    let error = Command::new(program).args(args).envs(inner.set).stdin(Stdio::null()).exec();
     format!("{NOT_STARTED}{error}")
 }
 

@@ -63,6 +63,12 @@ fn follow(program: &str, args: &[String], teller: &std::fs::File) -> io::Result<
             }
         }
     });
+    // Whoever has asked for the container holds the other end, and is gone when that closes.
+    std::thread::spawn(move || {
+        while rustix::io::read(rustix::stdio::stdin(), &mut [0; 64]).is_ok_and(|read| read > 0) {}
+        // When the command has ended, this process does, and with it all others.
+        pid.map(|pid| rustix::process::kill_process_group(pid, Signal::KILL));
+    });
     let status = tree::wait_among_orphans(child.id())?;
     let own = i32::try_from(std::process::id()).unwrap_or(1);
     let left = processes::all().iter().filter(|process| process.pid != own && !process.is_dead).count();
