@@ -36,7 +36,7 @@ pub(crate) fn prepare(
     runner: &dyn Runner,
 ) -> Result<Sandbox, RunError> {
     if let Some(backend) = contract.sandbox.containers().filter(|_| asked != Containment::Off) {
-        return containers::prepare(backend, contract, workspace, dir, runner);
+        return containers::prepare(backend, contract, workspace, &dir.path, runner);
     }
     let program = probe::program_file(&dir.path, &workspace.target_dir)?;
     let found = || known(&workspace.harness_dir(), dir, &program, runner);

@@ -5,7 +5,7 @@ mod ahead;
 mod by_binary;
 mod cache;
 mod classify;
-mod containers;
+pub(crate) mod containers;
 pub(crate) mod containing;
 mod context;
 mod dep_info;
