@@ -258,3 +258,98 @@ impl Limits {
         Limits { open_files, cpu, ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ByteSize;
+    use crate::ports::sandbox::View;
+
+    fn argv(engine: Engine, user: u32, reach: Reach) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let digest = "0".repeat(64);
+        let container = Container {
+            engine,
+            program: format!("/usr/bin/{}", engine.name()).into(),
+            image: format!("localhost/rust@sha256:{digest}").parse().unwrap(),
+            notes: Utf8Path::from_path(folder.path()).unwrap().to_owned(),
+            moved: vec![("/w/target".into(), "/w/target/harness/images/0".into())],
+            user: (user, user),
+        };
+        let view = |path: &str, access| View { path: path.into(), access };
+        let set = [("TMPDIR", "/tmp"), ("LD_LIBRARY_PATH", "/w/target")];
+        let cage = Cage {
+            container: Some(container.clone()),
+            program: "/bin/cargo-harness".into(),
+            views: vec![
+                view("/tmp", Access::Empty(ByteSize::of_bytes(7))),
+                view("/w", Access::Read),
+                view("/w/target", Access::Write),
+                view("/a,b", Access::Read),
+            ],
+            env: vec!["RUSTFLAGS".to_owned()],
+            set: set.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            reach,
+            ..Cage::default()
+        };
+        let note = container.begin().unwrap();
+        container.argv(&cage, &note, &[env::cargo(), "test".to_owned()], Utf8Path::new("/w"))
+    }
+
+    #[test]
+    fn both_engines_close_a_container_in_the_same_way() {
+        for engine in [Engine::Podman, Engine::Docker] {
+            let argv = argv(engine, 1000, Reach::Nothing);
+            for word in [
+                "--rm",
+                "--pull=never",
+                "--read-only",
+                "--cap-drop=all",
+                "--security-opt=no-new-privileges",
+                "--network=none",
+                "--tmpfs=/tmp:rw,exec,nosuid,nodev,mode=1777,size=7",
+                "--mount=type=bind,source=/w,destination=/w,ro",
+                "--mount=type=bind,source=/w/target/harness/images/0,destination=/w/target",
+                "--volume=/a,b:/a,b:ro",
+                "--env=RUSTFLAGS",
+                "--env=TMPDIR=/tmp",
+                "--workdir=/w",
+                "--entrypoint=/bin/cargo-harness",
+            ] {
+                assert!(argv.iter().any(|have| have == word), "{engine:?} lacks {word}: {argv:?}");
+            }
+            assert_eq!(argv[argv.len() - 2..], ["cargo", "test"]);
+            assert!(!argv.iter().any(|word| word.starts_with("--env=LD_") || word.contains("privileged=true")));
+        }
+    }
+
+    #[test]
+    fn files_belong_to_the_caller_in_each_engines_own_way() {
+        let has = |argv: &[String], word: &str| argv.iter().any(|have| have == word);
+        let podman = argv(Engine::Podman, 1000, Reach::Everything);
+        assert!(has(&podman, "--userns=keep-id") && has(&podman, "--http-proxy=false"));
+        assert!(has(&podman, "--network=host"), "only an errand reaches the network");
+        assert!(!has(&argv(Engine::Podman, 0, Reach::Nothing), "--userns=keep-id"));
+        let docker = argv(Engine::Docker, 1000, Reach::Nothing);
+        assert!(has(&docker, "--user=1000:1000") && !has(&docker, "--userns=keep-id"));
+    }
+
+    #[test]
+    fn a_note_that_is_held_is_no_container_that_was_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let container = Container {
+            engine: Engine::Podman,
+            program: "/bin/true".into(),
+            image: format!("a@sha256:{}", "0".repeat(64)).parse().unwrap(),
+            notes: Utf8Path::from_path(folder.path()).unwrap().to_owned(),
+            moved: Vec::new(),
+            user: (0, 0),
+        };
+        let note = container.begin().unwrap();
+        container.clear();
+        assert_eq!(fs::names(&container.notes).unwrap(), [note.name.clone()]);
+        drop(note);
+        container.clear();
+        assert_eq!(fs::names(&container.notes).unwrap(), Vec::<String>::new());
+    }
+}
