@@ -66,9 +66,9 @@ impl Stage {
             return known.stdout.trim().to_owned();
         }
         let tar = Utf8Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("container-{name}.tar"));
-        if !tar.exists() {
-            fill(&tar);
-        }
+        // What an interrupted test has left isn't the whole.
+        let _ = std::fs::remove_file(&tar);
+        fill(&tar);
         let path = "--change=ENV PATH=/opt/rust/bin:/usr/bin:/bin";
         let mut import = self.podman(&["import", "--quiet", path, "-", &tag]);
         import.stdin(std::fs::File::open(&tar).unwrap());

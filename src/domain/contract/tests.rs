@@ -284,7 +284,8 @@ fn containers_are_made_of_an_image_by_its_digest() {
     let digest = "0123456789abcdef".repeat(4);
     let loaded = read(&format!("[sandbox]\nbackend = \"podman\"\nimage = \"a/b@sha256:{digest}\"")).unwrap();
     assert_eq!(loaded.contract.sandbox.asked(), Containment::Required);
-    let hint = "write image = \"NAME@sha256:…\"; `podman image inspect --format '{{index .RepoDigests 0}}' NAME` tells it";
+    let hint =
+        "write image = \"NAME@sha256:…\"; `podman image inspect --format '{{index .RepoDigests 0}}' NAME` tells it";
     refused(&[
         (
             "[sandbox]\nbackend = \"podman\"\nimage = \"rust:1.95\"",
@@ -294,7 +295,9 @@ fn containers_are_made_of_an_image_by_its_digest() {
         ),
         (
             "[sandbox]\nbackend = \"podman\"",
-            &format!("Harness.toml:2:1: `sandbox.backend` without the `image` that its containers are made of | {hint}"),
+            &format!(
+                "Harness.toml:2:1: `sandbox.backend` without the `image` that its containers are made of | {hint}"
+            ),
         ),
         (
             &format!("[sandbox]\nimage = \"a@sha256:{digest}\""),
