@@ -67,12 +67,10 @@ pub(super) fn rustc() -> Vec<String> {
 
 /// How a tool of an image is asked for its version.
 pub(super) fn version(tool: Tool) -> Vec<String> {
-    let program = match tool {
-        Tool::Git => "git",
-        Tool::Rustc => "rustc",
-        _ => "cargo",
-    };
-    [program].into_iter().chain(tool.subcommand()).chain(["--version"]).map(str::to_owned).collect()
+    // Straight to the program: in a repository an alias of the same name would come first.
+    let program = tool.subcommand().map_or(tool.name().to_owned(), |name| format!("cargo-{name}"));
+    let rest = tool.subcommand().into_iter().chain(["--version"]).map(str::to_owned);
+    [program].into_iter().chain(rest).collect()
 }
 
 /// Everything that a run may want to know; the compiler's first.
