@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::support::{Answer, Repo, answer, skipped, wait_until};
 
-/// A user with an engine of their own and an image.
+/// A user with an engine, and an image in that user's own store.
 struct Stage {
     user: String,
     folder: Utf8PathBuf,
@@ -37,19 +37,19 @@ impl Stage {
     fn set() -> Option<Stage> {
         let user = std::env::var("HARNESS_CONTAINER").ok().filter(|user| !user.is_empty())?;
         let folder = Utf8PathBuf::from(format!("/var/tmp/cargo-harness-test-{user}"));
-        for name in ["bin", "run", "home"] {
+        for name in ["bin", "run"] {
             std::fs::create_dir_all(folder.join(name)).unwrap();
         }
         let sysroot = printed(Command::new("rustc").arg("--print=sysroot"));
         // Of the host's toolchain the user has cargo alone, by which the harness is told of the workspace.
         std::fs::copy(format!("{sysroot}/bin/cargo"), folder.join("bin/cargo")).unwrap();
         std::fs::copy(env!("CARGO_BIN_EXE_cargo-harness"), folder.join("bin/cargo-harness")).unwrap();
-        std::fs::write(folder.join("storage.conf"), storage(&folder)).unwrap();
+        std::fs::write(folder.join("storage.conf"), "[storage]\ndriver = \"overlay\"\n").unwrap();
         // Crun refuses a machine with both kinds of control groups.
         let runc = Utf8Path::new("/usr/sbin/runc").exists() || Utf8Path::new("/usr/bin/runc").exists();
         std::fs::write(folder.join("containers.conf"), if runc { "[engine]\nruntime = \"runc\"\n" } else { "" })
             .unwrap();
-        for name in ["", "run", "home"] {
+        for name in ["", "run"] {
             run(Command::new("chown").args([user.as_str(), folder.join(name).as_str()]));
         }
         let mut stage = Stage { user, folder, image: String::new() };
@@ -88,7 +88,8 @@ impl Stage {
         }
         command.args(args).env_clear().current_dir(&self.folder);
         command.env("PATH", format!("{}/bin:/usr/sbin:/usr/bin:/sbin:/bin", self.folder));
-        command.env("HOME", self.folder.join("home")).env("XDG_RUNTIME_DIR", self.folder.join("run"));
+        let home = printed(Command::new("sh").args(["-c", &format!("echo ~{}", self.user)]));
+        command.env("HOME", home).env("XDG_RUNTIME_DIR", self.folder.join("run"));
         command.env("CONTAINERS_CONF", self.folder.join("containers.conf"));
         command.env("CONTAINERS_STORAGE_CONF", self.folder.join("storage.conf"));
         command.env("TMPDIR", "/tmp").env("HARNESS_CANARY", "canary").env("CARGO_NET_OFFLINE", "true");
@@ -99,9 +100,9 @@ impl Stage {
         self.command("podman", args)
     }
 
-    /// The names of the user's containers, running or not.
+    /// The names of the harness's containers, running or not.
     fn containers(&self) -> String {
-        answer(self.podman(&["ps", "--all", "--format", "{{.Names}}"]), "").stdout
+        answer(self.podman(&["ps", "--all", "--filter=name=cargo-harness", "--format", "{{.Names}}"]), "").stdout
     }
 
     /// A repository in the user's hands whose steps run in containers of an image.
@@ -133,11 +134,6 @@ impl Stage {
         let all = printed(Command::new("ps").args(["-u", &self.user, "-o", "args="]));
         all.lines().filter(|line| line.contains(repo.root().as_str())).map(str::to_owned).collect()
     }
-}
-
-fn storage(folder: &Utf8Path) -> String {
-    let (graph, run) = (folder.join("home/storage"), folder.join("run/storage"));
-    format!("[storage]\ndriver = \"overlay\"\ngraphroot = \"{graph}\"\nrunroot = \"{run}\"\n")
 }
 
 /// Debian with a linker, and the toolchain that runs these tests.
