@@ -11,7 +11,7 @@ use crate::commands::{self, Settings};
 use crate::domain::gate;
 use crate::domain::record::Mode;
 use crate::domain::run::shim;
-use crate::ports::sandbox::{enter, probe};
+use crate::ports::sandbox::{ask, enter, first, probe};
 use crate::ports::{process, supervisor};
 use crate::ui;
 
@@ -121,6 +121,12 @@ fn hidden(args: &[OsString]) -> Option<u8> {
     match verb {
         commands::repro::VERB => Some(commands::repro::go(rest().first()?)),
         enter::VERB => Some(enter::main(&rest()).code()),
+        ask::VERB => {
+            let (code, answers) = ask::main(&rest());
+            ui::print(&answers);
+            Some(code.code())
+        }
+        first::VERB => Some(first::main(&rest())),
         probe::VERB => {
             let (code, attempts) = probe::main(&rest());
             ui::print(&attempts);

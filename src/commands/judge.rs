@@ -74,12 +74,10 @@ impl Ground {
         let plan = part_of(ladder::plan(&loaded.contract, &request)?, order.part);
         let output = Output::new(workspace.harness_dir());
         let dir = output.begin(loaded.contract.run.keep_runs)?;
-        let toolchain = match order.part {
-            Part::OtherRunner => Toolchain::without_nextest(&workspace.root),
-            _ => Toolchain::of(&workspace.root),
-        };
-        let asked = loaded.contract.sandbox.mode;
+        let asked = loaded.contract.sandbox.asked();
         let sandbox = containing::prepare(asked, &loaded.contract, &workspace, &dir, runner)?;
+        let toolchain = Toolchain::of_run(&workspace.root, &sandbox, &dir.path, runner);
+        let toolchain = if order.part == Part::OtherRunner { toolchain.without_nextest() } else { toolchain };
         Ok(Ground { workspace, loaded, plan, flags: CargoFlags::default(), output, dir, toolchain, sandbox })
     }
 

@@ -226,7 +226,7 @@ pub(super) fn carry_out(
             progress.show(&event);
         }
     };
-    let by_contract = loaded.contract.sandbox.mode;
+    let by_contract = loaded.contract.sandbox.asked();
     let asked_for = match args.sandbox.map(Containment::from) {
         // A record is no word of the user's, who could loosen what the contract asks for.
         Some(asked) if aside => asked.max(by_contract),
@@ -242,7 +242,7 @@ pub(super) fn carry_out(
         output: &output,
         dir: &dir,
         runner: &runner,
-        toolchain: &Toolchain::of(&workspace.root),
+        toolchain: &Toolchain::of_run(&workspace.root, &sandbox, &dir.path, &runner),
         tell: &tell,
         aside,
         question: None,

@@ -8,7 +8,7 @@ use crate::domain::contract;
 use crate::domain::gate;
 use crate::domain::provenance::{Drift, FILE, Lock};
 use crate::domain::report::json_line;
-use crate::domain::run::{Output, Toolchain, locked};
+use crate::domain::run::{Output, containers, locked};
 use crate::ports::cargo::Workspace;
 use crate::ports::process::Supervised;
 use crate::ui;
@@ -34,7 +34,8 @@ struct Facts {
 pub(crate) fn run(args: &Args, settings: &Settings) -> super::Result {
     let workspace = Workspace::load(settings.manifest_path.as_deref())?;
     let loaded = contract::load(&workspace)?;
-    let mut now = locked::now(&workspace, &loaded.contract, &loaded.digest, &Toolchain::of(&workspace.root));
+    let toolchain = containers::toolchain(&workspace, &loaded.contract)?;
+    let mut now = locked::now(&workspace, &loaded.contract, &loaded.digest, &toolchain);
     let facts = if args.check {
         let lock = Lock::read(&workspace.root)?;
         Facts { pinned: lock.len(), written: false, drift: lock.drift(&now) }

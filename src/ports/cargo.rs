@@ -196,11 +196,6 @@ impl Workspace {
         package.targets.iter().any(|target| target.doctest && target.kind.iter().any(library))
     }
 
-    /// Where cargo puts what it only checks, so that it never waits for a build or for somebody's editor.
-    pub(crate) fn check_dir(&self) -> Utf8PathBuf {
-        self.harness_dir().join("check")
-    }
-
     /// Where the harness keeps its own files.
     pub(crate) fn harness_dir(&self) -> Utf8PathBuf {
         self.target_dir.join("harness")

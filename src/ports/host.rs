@@ -18,6 +18,11 @@ pub(crate) fn user() -> String {
     names.find(|(_, user)| *user == number).map_or(number.clone(), |(name, _)| name.to_owned())
 }
 
+/// The numbers of that user and of their group.
+pub(crate) fn user_and_group() -> (u32, u32) {
+    (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+}
+
 /// One line that is another one on another machine, under another kernel, or for another user.
 pub(crate) fn facts() -> String {
     let kernel = rustix::system::uname();

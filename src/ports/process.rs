@@ -69,7 +69,7 @@ fn captured(output: &std::process::Output) -> io::Result<Captured> {
 }
 
 /// Plain text, whatever the caller's terminal is.
-const PLAIN: [(&str, &str); 3] = [("CARGO_TERM_COLOR", "never"), ("NO_COLOR", "1"), ("TERM", "dumb")];
+pub(crate) const PLAIN: [(&str, &str); 3] = [("CARGO_TERM_COLOR", "never"), ("NO_COLOR", "1"), ("TERM", "dumb")];
 const COLOURING: [&str; 4] = ["CLICOLOR_FORCE", "FORCE_COLOR", "CARGO_TERM_PROGRESS_WHEN", "CARGO_TERM_VERBOSE"];
 
 /// Whether the caller's value of a variable never reaches a command.
@@ -186,7 +186,9 @@ impl Supervised {
         let order = serde_json::to_string(&order).map_err(io::Error::other)?;
         let (lifeline, held) = io::pipe()?;
         let mut command = plain(duct::cmd(env::own_program(), [supervisor::VERB, &order]));
-        for (name, value) in job.env {
+        // An engine gets its caller's environment, and passes on what the cage names.
+        let in_container = job.cage.is_some_and(|cage| cage.container.is_some());
+        for (name, value) in job.env.iter().filter(|_| !in_container) {
             command = match value {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),

@@ -14,7 +14,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
-use super::sandbox::{Cage, enter};
+use super::sandbox::container::Container;
+use super::sandbox::{Cage, enter, first};
 use super::tree::{self, SignalPipe, Watch, Woke};
 use super::watchdog::Resource;
 use super::{clock, env, processes};
@@ -151,7 +152,11 @@ fn supervise(order: &Order) -> Report {
             let ended = run(order, &order.argv, Entry::None, &mut wall);
             (ended.unwrap_or_else(|error| Ended::Lost(error.to_string())), tree::kill_all(SWEEP))
         }
-        Some(cage) => supervise_caged(order, cage, &mut wall).unwrap_or_else(|error| {
+        Some(cage) => match &cage.container {
+            Some(container) => supervise_contained(order, cage, container, &mut wall),
+            None => supervise_caged(order, cage, &mut wall),
+        }
+        .unwrap_or_else(|error| {
             let swept = tree::kill_all(SWEEP);
             (Ended::Lost(error.to_string()), swept)
         }),
@@ -175,10 +180,44 @@ fn supervise_caged(order: &Order, cage: &Cage, wall: &mut Duration) -> io::Resul
     Ok((within(cage, ended, &told, &order.stderr), swept))
 }
 
+/// The same in a container, which is gone with all that ran in it before this comes back.
+fn supervise_contained(
+    order: &Order,
+    cage: &Cage,
+    container: &Container,
+    wall: &mut Duration,
+) -> io::Result<(Ended, usize)> {
+    enter::close_inherited();
+    let dir = env::current_dir()?;
+    let note = container.begin().map_err(io::Error::other)?;
+    let cage = Cage { limits: cage.limits.of_each(order.open_files, order.cpu_s), ..cage.clone() };
+    let (lifeline, _held) = io::pipe()?;
+    let ended = run(
+        &Order { open_files: None, cpu_s: None, ..order.clone() },
+        &container.argv(&cage, &note, &order.argv, &dir),
+        Entry::Engine(lifeline),
+        wall,
+    );
+    // With the container's own processes, which this one has inherited.
+    tree::kill_all(SWEEP);
+    let told = note.told();
+    let end = told.lines().find_map(|line| serde_json::from_str::<first::End>(line.strip_prefix(first::ENDED)?).ok());
+    let has_removed_itself = end.is_some() && matches!(ended, Ok(Ended::Exited(_)));
+    note.end(container, !has_removed_itself);
+    tree::kill_all(SWEEP);
+    let ended = match ended? {
+        Ended::NotStarted(why) => Ended::Lost(format!("{} cannot be started: {why}", container.program)),
+        ended => within(&cage, ended, &told, &order.stderr),
+    };
+    Ok((ended, end.unwrap_or_default().left))
+}
+
 /// How a command comes to run.
 enum Entry<'a> {
     /// As it is.
     None,
+    /// As an engine that makes a container, which ends when nobody holds the other end of this pipe.
+    Engine(io::PipeReader),
     /// In a cage, with the end of a pipe for standard input until it is entered.
     Cage { cage: &'a Cage, teller: io::PipeWriter },
 }
@@ -198,17 +237,18 @@ fn within(cage: &Cage, ended: Ended, told: &str, stderr: &str) -> Ended {
     }
     match (told.strip_prefix(enter::ENTERED), ended) {
         (Some(rest), ended) => match (rest.strip_prefix(enter::NOT_STARTED), ended) {
-            (Some(why), _) => Ended::NotStarted(why.trim_end().to_owned()),
+            (Some(why), _) => Ended::NotStarted(why.lines().next().unwrap_or_default().to_owned()),
             // As a shell has it, so has bubblewrap.
-            (None, Ended::Exited(code @ 129..=192)) if cage.bubblewrap.is_some() => Ended::Signalled(code - 128),
+            (None, Ended::Exited(code @ 129..=192)) if cage.has_namespaces() => Ended::Signalled(code - 128),
             (None, ended) => ended,
         },
         (None, _) => {
             let words = super::fs::head_and_tail(stderr.into(), 4 << 10).map(|(head, _, tail)| head + &tail);
             let words = words.unwrap_or_default();
-            let of_bubblewrap = words.lines().rfind(|line| line.starts_with("bwrap: "));
+            let last = || words.lines().rfind(|line| !line.trim().is_empty()).filter(|_| cage.container.is_some());
+            let of_builder = words.lines().rfind(|line| line.starts_with("bwrap: ")).or_else(last);
             let why =
-                Some(told.trim_end()).filter(|why| !why.is_empty()).or(of_bubblewrap).unwrap_or("it says nothing");
+                told.lines().find(|line| !line.starts_with(first::ENDED)).or(of_builder).unwrap_or("it says nothing");
             Ended::Lost(format!("the sandbox cannot be entered: {why}"))
         }
     }
@@ -225,12 +265,16 @@ fn run(order: &Order, argv: &[String], entry: Entry<'_>, wall: &mut Duration) ->
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
     let mut in_namespaces = false;
-    if let Entry::Cage { cage, teller } = entry {
-        // Cleared here and not by bubblewrap, whose own environment the command can read.
-        let passed =
-            env::vars().filter(|(name, _)| name.to_str().is_some_and(|name| cage.env.iter().any(|n| n == name)));
-        command.env_clear().envs(passed.collect::<Vec<_>>()).envs(cage.set.clone()).stdin(teller);
-        in_namespaces = cage.bubblewrap.is_some();
+    match entry {
+        Entry::None => {}
+        Entry::Engine(lifeline) => drop(command.stdin(lifeline)),
+        Entry::Cage { cage, teller } => {
+            // Cleared here and not by bubblewrap, whose own environment the command can read.
+            let passed =
+                env::vars().filter(|(name, _)| name.to_str().is_some_and(|name| cage.env.iter().any(|n| n == name)));
+            command.env_clear().envs(passed.collect::<Vec<_>>()).envs(cage.set.clone()).stdin(teller);
+            in_namespaces = cage.bubblewrap.is_some();
+        }
     }
     let started = clock::now();
     let child = match command.spawn() {

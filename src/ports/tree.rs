@@ -39,6 +39,11 @@ impl SignalPipe {
         Ok(SignalPipe(reader))
     }
 
+    /// The same, and takes note of it, so that the next answer is of the next signal.
+    pub(crate) fn next(&self, within: Duration) -> bool {
+        self.arrived(within) && io::Read::read(&mut &self.0, &mut [0; 16]).is_ok()
+    }
+
     /// Whether one of the signals has come, or comes within so long.
     pub(crate) fn arrived(&self, within: Duration) -> bool {
         is_readable(&self.0, within)
@@ -192,6 +197,17 @@ pub(crate) fn kill_all(limit: Duration) -> usize {
 pub(crate) fn ask_children_to_end(of: u32) {
     for pid in i32::try_from(of).map(child_pids).unwrap_or_default().into_iter().filter_map(Pid::from_raw) {
         let _ = rustix::process::kill_process_group(pid, Signal::TERM);
+    }
+}
+
+/// Waits until a child ends, as the process does that inherits orphans: they are reaped meanwhile.
+pub(crate) fn wait_among_orphans(child: u32) -> io::Result<WaitStatus> {
+    loop {
+        match rustix::process::wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if u32::try_from(pid.as_raw_nonzero().get()) == Ok(child) => return Ok(status),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod ahead;
 mod attacks;
 mod audit;
 mod cache;
+mod container;
 mod diff;
 mod done;
 mod edits;

@@ -14,7 +14,7 @@ use crate::domain::provenance::snapshot::CHANGES;
 use crate::domain::record::{Failure, FailureRecord, RecordedTree, RunId};
 use crate::domain::report::json_line;
 use crate::domain::repro::{Answer, Changed, Exact, ExactError, Order, Tally, changed};
-use crate::domain::run::{Output, environment, ground};
+use crate::domain::run::{Output, containers, environment, ground};
 use crate::ports::cargo::Workspace;
 use crate::ports::process::Supervised;
 use crate::ports::worktree::Repository;
@@ -157,7 +157,10 @@ fn replay(subject: &Subject, exact: bool, args: &Args, workspace: &Workspace, se
     let loaded = contract::load(&here)?;
     let here = Workspace { target_dir: scene.target_dir.clone().unwrap_or(here.target_dir), ..here };
     let mut changed = match &record.ground {
-        Some(ground) => changed(ground, tree.as_ref(), &here, &loaded),
+        Some(ground) => {
+            let toolchain = containers::toolchain(&here, &loaded.contract)?;
+            changed(ground, tree.as_ref(), (&here, &toolchain), &loaded)
+        }
         None => Vec::new(),
     };
     let variables = variables(record, loaded.contract.variables(), scene.target_dir.as_deref());

@@ -85,6 +85,10 @@ pub(crate) enum Problem {
     NoSuchGate { name: String, known: Vec<String> },
     #[error("no role is called `{name}`")]
     NoSuchRole { name: String, known: Vec<String> },
+    #[error("`sandbox.backend` without the `image` that its containers are made of")]
+    BackendWithoutImage,
+    #[error("`sandbox.image` without the `backend` that makes containers of it")]
+    ImageWithoutBackend,
 }
 
 /// Where a step stands that stands twice.
@@ -154,6 +158,9 @@ impl Problem {
             Problem::CategoryName { .. } => {
                 Some("use up to 64 characters, none of them a space, comma or parenthesis".to_owned())
             }
+            Problem::BackendWithoutImage => Some(BY_DIGEST.to_owned()),
+            Problem::ImageWithoutBackend => Some("add backend = \"podman\" or \"docker\", or remove it".to_owned()),
+            Problem::Value { path, .. } if *path == KeyPath::of(&["sandbox", "image"]) => Some(BY_DIGEST.to_owned()),
             Problem::OutsideDir { .. } => Some("write it relative to the workspace root and without `..`".to_owned()),
             Problem::MissingKey { .. }
             | Problem::Syntax(_)
@@ -167,6 +174,10 @@ impl Problem {
         }
     }
 }
+
+/// How to name an image.
+const BY_DIGEST: &str =
+    "write image = \"NAME@sha256:…\"; `podman image inspect --format '{{index .RepoDigests 0}}' NAME` tells it";
 
 /// One line whatever names the contract made up, without sequences that a terminal would obey.
 fn printable(text: &str) -> String {

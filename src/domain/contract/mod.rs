@@ -20,7 +20,7 @@ pub(crate) use error::ContractError;
 pub(crate) use load::{Loaded, Source, load};
 pub(crate) use schema::schema;
 pub(crate) use types::{
-    Build, CategoryRule, Containment, Contract, Diff, DoneBudget, Engine, ExpectedDifference, Fallback, FreezeTool,
-    Level, NamedNormaliser, Network, Normaliser, Pattern, Policy, Quarantine, RatchetCommand, RatchetKind, Sample,
-    Sandbox, Step, Stream, Uses, Warnings,
+    Backend, Build, CategoryRule, Containment, Contract, Diff, DoneBudget, Engine, ExpectedDifference, Fallback,
+    FreezeTool, Level, NamedNormaliser, Network, Normaliser, Pattern, Policy, Quarantine, RatchetCommand, RatchetKind,
+    Sample, Sandbox, Step, Stream, Uses, Warnings,
 };

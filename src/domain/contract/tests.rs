@@ -280,6 +280,38 @@ fn names_of_nothing_are_refused_at_their_place() {
 }
 
 #[test]
+fn containers_are_made_of_an_image_by_its_digest() {
+    let digest = "0123456789abcdef".repeat(4);
+    let loaded = read(&format!("[sandbox]\nbackend = \"podman\"\nimage = \"a/b@sha256:{digest}\"")).unwrap();
+    assert_eq!(loaded.contract.sandbox.asked(), Containment::Required);
+    let hint =
+        "write image = \"NAME@sha256:…\"; `podman image inspect --format '{{index .RepoDigests 0}}' NAME` tells it";
+    refused(&[
+        (
+            "[sandbox]\nbackend = \"podman\"\nimage = \"rust:1.95\"",
+            &format!(
+                "Harness.toml:3:9: `sandbox.image`: `rust:1.95` names an image without its digest, so that it may be another one tomorrow | {hint}"
+            ),
+        ),
+        (
+            "[sandbox]\nbackend = \"podman\"",
+            &format!(
+                "Harness.toml:2:1: `sandbox.backend` without the `image` that its containers are made of | {hint}"
+            ),
+        ),
+        (
+            &format!("[sandbox]\nimage = \"a@sha256:{digest}\""),
+            "Harness.toml:2:1: `sandbox.image` without the `backend` that makes containers of it | \
+             add backend = \"podman\" or \"docker\", or remove it",
+        ),
+        (
+            "[sandbox]\nbackend = \"lxc\"",
+            "Harness.toml:2:11: unknown value `lxc` for `sandbox.backend` | known are: podman, docker",
+        ),
+    ]);
+}
+
+#[test]
 fn a_message_is_one_line_whatever_the_contract_says() {
     refused(&[(
         "\n\"a\\n\\u001b[31m\" = 1",

@@ -28,6 +28,7 @@ pub(super) fn problems(contract: &Contract, places: &Places, document: &Document
     check.categories();
     check.quarantine();
     check.names();
+    check.backend();
     check.done();
     check.ratchets();
     check.problems
@@ -223,6 +224,16 @@ impl Check<'_> {
         let variables = self.contract.sandbox.env.iter().enumerate();
         for (n, name) in variables.filter(|(_, name)| !is_variable(name)) {
             self.at_value(&env.item(n), Problem::VariableName { name: name.clone() });
+        }
+    }
+
+    /// Containers are made of an image, and of nothing else.
+    fn backend(&mut self) {
+        let sandbox = KeyPath::of(&["sandbox"]);
+        match (self.contract.sandbox.backend, &self.contract.sandbox.image) {
+            (Some(_), None) => self.at_key(&sandbox.key("backend"), Problem::BackendWithoutImage),
+            (None, Some(_)) => self.at_key(&sandbox.key("image"), Problem::ImageWithoutBackend),
+            _ => {}
         }
     }
 

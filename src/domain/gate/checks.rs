@@ -12,8 +12,8 @@ use super::snapshot::{Snapshot, graft};
 use super::{Case, GateError, receipt};
 use crate::base::{Digest, Seed};
 use crate::domain::contract::Level;
+use crate::domain::contract::needs::Tool;
 use crate::domain::record::{Outcome, RunRecord, TestName, TestOutcome, TestRecord, Verdict};
-use crate::domain::run::Toolchain;
 use crate::ports::{clock, fs};
 
 /// So many tests are named in a finding.
@@ -168,7 +168,7 @@ impl Case<'_> {
         if ladder.is_none_or(|ladder| ladder.verdict != Verdict::Green) {
             return Ok(["fix", "runners", "seeds"].map(|name| Check::not_run(name, "the ladder is not green")).into());
         }
-        Ok(vec![self.fix(source, sources)?, self.runners()?, self.seeds(ladder)?])
+        Ok(vec![self.fix(source, sources)?, self.runners(ladder)?, self.seeds(ladder)?])
     }
 
     /// A fix brings a test that fails on the base.
@@ -203,9 +203,10 @@ impl Case<'_> {
     }
 
     /// The same tests by `cargo test`: they share a process there.
-    fn runners(&self) -> Result<Check, GateError> {
+    fn runners(&self, ladder: Option<&RunRecord>) -> Result<Check, GateError> {
         let (name, level) = ("runners", self.contract.integrity.runners);
-        if Toolchain::of(&self.area.tree("tree").join(&self.root)).nextest().is_none() {
+        // The ladder's own tools, which may be those of an image.
+        if !ladder.is_some_and(|ladder| ladder.tools.iter().any(|tool| tool.name == Tool::Nextest.name())) {
             return Ok(Check::none(name, "cargo-nextest is not installed, so cargo test ran them"));
         }
         if self.after.tests().values().all(Vec::is_empty) {

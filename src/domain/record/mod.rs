@@ -17,5 +17,5 @@ pub(crate) use failure_record::FailureRecord;
 pub(crate) use ground::{Change, Ground, KeptInput, RecordedTree};
 pub(crate) use limit_record::LimitRecord;
 pub(crate) use run_record::{Locked, Mode, RunId, RunRecord, SuiteFacts, Tool, Verdict};
-pub(crate) use sandbox::{Containment, Property, SandboxRecord, Strength};
+pub(crate) use sandbox::{Containment, ImageRecord, Property, SandboxRecord, Strength};
 pub(crate) use step_record::{Counts, Outcome, StepRecord, TestOutcome, TestRecord};

@@ -54,4 +54,14 @@ pub(crate) struct Property {
 pub(crate) struct SandboxRecord {
     pub(crate) containment: Containment,
     pub(crate) properties: BTreeMap<String, Property>,
+    /// Where steps ran in containers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) image: Option<ImageRecord>,
+}
+
+/// Of what the containers of a run were made, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ImageRecord {
+    pub(crate) backend: String,
+    pub(crate) image: String,
 }

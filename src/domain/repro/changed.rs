@@ -54,7 +54,12 @@ impl Changed {
 }
 
 /// Every input that differs from the record, as seen from a workspace that the failure is replayed in.
-pub(crate) fn changed(then: &Ground, tree: Option<&RecordedTree>, workspace: &Workspace, now: &Loaded) -> Vec<Changed> {
+pub(crate) fn changed(
+    then: &Ground,
+    tree: Option<&RecordedTree>,
+    (workspace, toolchain): (&Workspace, &Toolchain),
+    now: &Loaded,
+) -> Vec<Changed> {
     let root = &workspace.root;
     let mut found = Vec::new();
     let mut told = |what: &str, before: Option<String>, now: Option<String>| {
@@ -62,7 +67,7 @@ pub(crate) fn changed(then: &Ground, tree: Option<&RecordedTree>, workspace: &Wo
             found.push(Changed { what: what.to_owned(), before, now });
         }
     };
-    let rustc = Toolchain::of(root).verbose_version();
+    let rustc = toolchain.verbose_version();
     if rustc != then.rustc {
         let [before, now] = [&then.rustc, &rustc].map(|text| release(text));
         // The same release may be another commit or another host.

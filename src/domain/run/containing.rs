@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::cache::{Cache, Kind};
+use super::containers;
 use super::context::RunError;
 use super::output::RunDir;
 use crate::base::Digest;
@@ -34,6 +35,9 @@ pub(crate) fn prepare(
     dir: &RunDir,
     runner: &dyn Runner,
 ) -> Result<Sandbox, RunError> {
+    if let Some(backend) = contract.sandbox.containers().filter(|_| asked != Containment::Off) {
+        return containers::prepare(backend, contract, workspace, &dir.path, runner);
+    }
     let program = probe::program_file(&dir.path, &workspace.target_dir)?;
     let found = || known(&workspace.harness_dir(), dir, &program, runner);
     let scratch = dir.path.join("scratch");

@@ -12,7 +12,7 @@ use super::known::Question;
 use super::limits::StepLimits;
 use super::output::{Output, OutputError, RunDir};
 use super::toolchain::Toolchain;
-use crate::base::{Category, Digest, ExitCode, Explain, Percent};
+use crate::base::{Category, Digest, ExitCode, Explain, Image, Percent};
 use crate::domain::contract::Contract;
 use crate::domain::ladder::{Kind, Plan, PlannedStep};
 use crate::domain::provenance::Surroundings;
@@ -181,19 +181,22 @@ impl<'a> Context<'a> {
     /// What the tools' own words rest on: which programs there are, and everything that chooses among them.
     pub(super) fn tools_ground(&self) -> Digest {
         let surroundings = Surroundings::look(&self.workspace.root, &[], None);
-        Digest::of_fields([surroundings.digest().as_bytes(), environment::digest().as_bytes()])
+        let image = self.sandbox.image().map(Image::as_str).unwrap_or_default();
+        Digest::of_fields([surroundings.digest().as_bytes(), environment::digest().as_bytes(), image.as_bytes()])
     }
 
     /// What every part of a run rests on wherever it lies in the tree: request, environment, machine, harness, and the tools and
     /// settings outside of the tree.
     pub(super) fn outer_ground(&self, question: &Question) -> Digest {
         let folders: Vec<&Utf8Path> = self.workspace.packages.iter().filter_map(|p| p.manifest_path.parent()).collect();
-        let sysroot = self.toolchain.sysroot();
+        // What an image has is in its digest.
+        let sysroot = self.toolchain.sysroot().filter(|_| self.sandbox.image().is_none());
+        let image = self.sandbox.image().map(Image::as_str).unwrap_or_default();
         let mut surroundings = Surroundings::look(&self.workspace.root, &folders, sysroot.as_deref());
         surroundings.leave_to(question.tree());
         // Which versions were built is in what was built.
         surroundings.leave_out(&self.workspace.root.join("Cargo.lock"));
-        Digest::of_fields([question.ground().as_bytes(), surroundings.digest().as_bytes()])
+        Digest::of_fields([question.ground().as_bytes(), surroundings.digest().as_bytes(), image.as_bytes()])
     }
 
     /// `-p` with the package's whole id: a dependency may have the same name.

@@ -87,9 +87,10 @@ fn fetch(run: &Context<'_>, manifest: &Utf8Path, root: &Utf8Path, log: &Utf8Path
 fn key(run: &Context<'_>, manifest: &Utf8Path) -> Digest {
     let members = run.workspace.packages.iter().map(|package| package.manifest_path.clone());
     let root = manifest.parent().unwrap_or(&run.workspace.root);
+    let image = run.sandbox.image().map(|image| ["image".to_owned(), image.to_string()]);
     let own = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml"].map(|name| root.join(name));
     let fields: Vec<[String; 2]> =
-        members.chain(own).map(|path| [path.to_string(), fs::digest(&path).unwrap_or_default()]).collect();
+        members.chain(own).map(|path| [path.to_string(), fs::digest(&path).unwrap_or_default()]).chain(image).collect();
     Digest::of_fields(fields.iter().flatten().map(String::as_bytes))
 }
 

@@ -16,7 +16,7 @@ use super::tests_step::{self, Suite};
 use crate::base::{Category, FailureId, FailureKind, TimeLimit, panic_text};
 use crate::domain::ladder::{PlannedStep, Selection};
 use crate::domain::record::{Failure, KeptInput, Place, Replay};
-use crate::ports::process::{Wish, capture};
+use crate::ports::process::Wish;
 use crate::ports::supervisor::Ended;
 use crate::ports::{env, fs};
 
@@ -109,7 +109,7 @@ fn inputs(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
 
 fn build(run: &Context<'_>, step: &PlannedStep, dir: &Utf8Path) -> Result<Built, RunError> {
     let json = run.beside(step, "json");
-    let target_dir = run.output.root().join("fuzz-build");
+    let target_dir = run.sandbox.build_dir(run.workspace, "fuzz-build");
     let words = ["build", "--bins", "--message-format=json", "--manifest-path"].map(str::to_owned);
     let mut argv: Vec<String> = [env::cargo()].into_iter().chain(words).collect();
     argv.extend([dir.join("Cargo.toml").to_string(), "--target-dir".to_owned(), target_dir.to_string()]);
@@ -237,6 +237,16 @@ fn failure(
     })
 }
 
+/// Cargo of the nightly toolchain, which cargo-fuzz needs.
+fn nightly(words: &[&str]) -> Vec<String> {
+    ["rustup", "run", "nightly", "cargo"].iter().chain(words).map(|word| (*word).to_owned()).collect()
+}
+
+/// By which is known whether cargo-fuzz is there.
+pub(super) fn question() -> Vec<String> {
+    nightly(&["fuzz", "--version"])
+}
+
 /// Looks for new inputs with cargo-fuzz; what can't be done is a note.
 fn fuzz(
     run: &Context<'_>,
@@ -246,11 +256,7 @@ fn fuzz(
     time: TimeLimit,
     failures: &mut Vec<Failure>,
 ) -> Result<Vec<String>, RunError> {
-    let nightly = |words: &[&str]| -> Vec<String> {
-        ["rustup", "run", "nightly", "cargo"].iter().chain(words).map(|word| (*word).to_owned()).collect()
-    };
-    let is_there = capture(&nightly(&["fuzz", "--version"])).is_ok_and(|output| output.success);
-    if !is_there {
+    if !run.toolchain.succeeds(&question()) {
         let how = "cargo install cargo-fuzz --locked; rustup toolchain install nightly";
         return Ok(vec![format!("corpora were replayed, but nothing was fuzzed: {how}")]);
     }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
-use super::toolchain::{Toolchain, version};
+use super::toolchain::Toolchain;
 use crate::base::Digest;
 use crate::domain::contract::Contract;
 use crate::domain::contract::needs::Tool;
@@ -26,7 +26,8 @@ pub(crate) fn now(workspace: &Workspace, contract: &Contract, digest: &Digest, t
     let channel = release.as_deref().map(|release| channel(release).to_owned());
     let known = [("channel", channel), ("release", release), ("commit", commit)];
     lock.toolchain = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-    lock.tools = tools(&workspace.root);
+    lock.toolchain.extend(image(contract));
+    lock.tools = tools(toolchain);
     lock.inputs = inputs(workspace, contract);
     lock.inputs.insert("contract".to_owned(), digest.to_string());
     lock.seeds = BTreeMap::from([("run".to_owned(), contract.run.seed.to_string())]);
@@ -50,15 +51,24 @@ pub(super) fn state(
     Some(Locked { drift })
 }
 
+/// Of which image the containers are that the contract asks for.
+fn image(contract: &Contract) -> impl Iterator<Item = (String, String)> {
+    let image = contract.sandbox.containers().map(|(backend, image)| {
+        let backend = serde_json::to_value(backend).ok().and_then(|name| Some(name.as_str()?.to_owned()));
+        [("backend", backend.unwrap_or_default()), ("image", image.to_string())]
+    });
+    image.into_iter().flatten().map(|(name, value)| (name.to_owned(), value))
+}
+
 fn channel(release: &str) -> &str {
     ["nightly", "beta", "dev"].into_iter().find(|channel| release.contains(channel)).unwrap_or("stable")
 }
 
 /// Each is asked in a thread of its own, since most of the answer's time is cargo finding the tool.
-fn tools(root: &Utf8Path) -> BTreeMap<String, String> {
+fn tools(toolchain: &Toolchain) -> BTreeMap<String, String> {
     std::thread::scope(|scope| {
         let judging = Tool::ALL.into_iter().filter(|tool| !matches!(tool, Tool::Rustc | Tool::Git));
-        let asked: Vec<_> = judging.map(|tool| (tool, scope.spawn(move || version(root, tool)))).collect();
+        let asked: Vec<_> = judging.map(|tool| (tool, scope.spawn(move || toolchain.version(tool)))).collect();
         let answers = asked.into_iter().filter_map(|(tool, answer)| Some((tool, answer.join().ok().flatten()?)));
         answers.map(|(tool, version)| (tool.name().to_owned(), version)).collect()
     })

@@ -5,6 +5,7 @@ mod ahead;
 mod by_binary;
 mod cache;
 mod classify;
+pub(crate) mod containers;
 pub(crate) mod containing;
 mod context;
 mod dep_info;
@@ -21,6 +22,7 @@ mod freshness;
 mod fuzz;
 pub(crate) mod ground;
 mod history;
+mod image_tools;
 mod judge;
 mod kill;
 mod known;
@@ -206,7 +208,7 @@ fn settle(run: &Context<'_>, question: &Question, lock: Option<Stamp>) -> Result
         members,
         lock,
         builds: builds.flatten().map(|build| build.dir.clone()).collect(),
-        sysroot: run.toolchain.sysroot(),
+        sysroot: run.toolchain.sysroot().filter(|_| run.sandbox.image().is_none()),
         outside: run.footing.outside(),
         rests_on_base: run.footing.rests_on_base(),
     })

@@ -6,9 +6,10 @@ use super::classify::Scene;
 use super::context::{Call, Context, Done, RunError, counted};
 use super::diagnostics::cargo_error;
 use crate::base::{Category, FailureId, FailureKind};
+use crate::domain::contract::needs::Tool;
 use crate::domain::ladder::PlannedStep;
 use crate::domain::record::{Failure, Place, Replay};
-use crate::ports::process::{Wish, capture};
+use crate::ports::process::Wish;
 use crate::ports::supervisor::Ended;
 use crate::ports::{env, fs};
 
@@ -16,8 +17,7 @@ use crate::ports::{env, fs};
 pub(super) fn run(run: &Context<'_>, step: &PlannedStep, args: &[String]) -> Result<Done, RunError> {
     let log = run.log(step);
     let scene = run.scene(step, &run.dir.path, &log);
-    let version = capture(&[env::cargo(), "mutants".to_owned(), "--version".to_owned()]);
-    if !version.is_ok_and(|output| output.success) {
+    if run.toolchain.version(Tool::Mutants).is_none() {
         let text = "cargo-mutants is not installed: cargo install cargo-mutants --locked";
         fs::append_bytes(&log, format!("{text}\n").as_bytes())?;
         return Ok(Done::lacking(scene.step_failure(Category::setup(), text)));

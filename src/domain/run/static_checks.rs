@@ -10,16 +10,19 @@ use super::dep_info;
 use super::diagnostics::{self, Findings};
 use crate::base::{Category, FailureId, FailureKind};
 use crate::domain::contract::Warnings;
+use crate::domain::contract::needs::Tool;
 use crate::domain::ladder::PlannedStep;
 use crate::domain::record::{Failure, Place, Replay};
-use crate::ports::process::{Wish, capture};
+use crate::ports::process::Wish;
 use crate::ports::supervisor::Ended;
 use crate::ports::{env, fs, git};
 
 /// `cargo clippy`, or `cargo check` with one notice where clippy isn't installed.
 pub(super) fn clippy(run: &Context<'_>, step: &PlannedStep, warnings: Warnings) -> Result<Done, RunError> {
     let done = compile(run, step, &["clippy", "--all-targets"], warnings)?;
-    if !done.failures.iter().any(|failure| failure.category == Category::setup()) || is_installed("clippy") {
+    if !done.failures.iter().any(|failure| failure.category == Category::setup())
+        || run.toolchain.version(Tool::Clippy).is_some()
+    {
         return Ok(done);
     }
     let mut done = compile(run, step, &["check", "--all-targets"], warnings)?;
@@ -34,7 +37,8 @@ pub(super) fn check(run: &Context<'_>, step: &PlannedStep, warnings: Warnings) -
 
 /// Builds with JSON messages and turns them into failures.
 fn compile(run: &Context<'_>, step: &PlannedStep, verb: &[&str], warnings: Warnings) -> Result<Done, RunError> {
-    let target = run.workspace.check_dir();
+    // Apart, so that it never waits for a build or for somebody's editor.
+    let target = run.sandbox.build_dir(run.workspace, "check");
     let verb: Vec<&str> = verb.iter().copied().chain(["--target-dir", target.as_str()]).collect();
     let (ended, findings) = build(run, step, &verb)?;
     if let Some(done) = run.cut_short(step, &ended) {
@@ -123,10 +127,6 @@ pub(super) fn or_cargo_error(
     vec![run.scene(step, &run.dir.path, &log).step_failure(category, &text)]
 }
 
-fn is_installed(subcommand: &str) -> bool {
-    capture(&[env::cargo(), subcommand.to_owned(), "--version".to_owned()]).is_ok_and(|output| output.success)
-}
-
 /// `cargo fmt --check`, one failure a file.
 pub(super) fn rustfmt(run: &Context<'_>, step: &PlannedStep) -> Result<Done, RunError> {
     let mut argv = vec![env::cargo(), "fmt".to_owned()];
@@ -163,7 +163,7 @@ pub(super) fn rustfmt(run: &Context<'_>, step: &PlannedStep) -> Result<Done, Run
     let count = failures.len();
     failures.extend(unparsed(&scene, &log)?);
     if failures.is_empty() {
-        let missing = !is_installed("fmt");
+        let missing = run.toolchain.version(Tool::Rustfmt).is_none();
         let text = if missing {
             "rustfmt is not installed: rustup component add rustfmt".to_owned()
         } else {

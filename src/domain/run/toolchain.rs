@@ -6,9 +6,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::cache::{Cache, Kind};
+use super::image_tools::{self, ImageTools};
 use crate::base::Digest;
 use crate::domain::contract::needs::Tool;
 use crate::domain::record;
+use crate::domain::sandbox::Sandbox;
+use crate::ports::process::Supervised;
 use crate::ports::{cargo, env, fs, process};
 
 /// What tools have said of themselves.
@@ -24,6 +27,8 @@ struct Answers {
 pub(crate) struct Toolchain {
     /// Where they are asked: the folder that a toolchain file may stand in.
     dir: Utf8PathBuf,
+    /// Where they are an image's.
+    image: Option<ImageTools>,
     rustc: OnceLock<String>,
     nextest: OnceLock<Option<String>>,
 }
@@ -35,8 +40,13 @@ impl Toolchain {
     }
 
     /// The same as if nextest were missing.
-    pub(crate) fn without_nextest(root: &Utf8Path) -> Toolchain {
-        Toolchain { nextest: OnceLock::from(None), ..Toolchain::of(root) }
+    pub(crate) fn without_nextest(self) -> Toolchain {
+        Toolchain { nextest: OnceLock::from(None), ..self }
+    }
+
+    /// Those that a run gets: the image's, where its steps run in containers. `folder` is for what these print.
+    pub(crate) fn of_run(root: &Utf8Path, sandbox: &Sandbox, folder: &Utf8Path, runner: &Supervised) -> Toolchain {
+        Toolchain { image: ImageTools::of(sandbox, folder, runner), ..Toolchain::of(root) }
     }
 
     /// Asks now what steps will want to know later; meant for a thread of its own.
@@ -49,6 +59,9 @@ impl Toolchain {
 
     /// Takes over what the same tools, by their ground, have said before.
     pub(super) fn recall(&self, cache: &Cache, ground: &Digest) {
+        if let Some(image) = &self.image {
+            return image.recall(cache, ground);
+        }
         if let Some(answers) = cache.read::<Answers>(Kind::Tools, ground) {
             let _ = self.rustc.set(answers.rustc);
             let _ = answers.nextest.map(|nextest| self.nextest.set(nextest));
@@ -60,6 +73,9 @@ impl Toolchain {
     /// # Errors
     /// The cache can't be written.
     pub(super) fn keep(&self, cache: &Cache, ground: &Digest) -> fs::Result<()> {
+        if let Some(image) = &self.image {
+            return image.keep(cache, ground);
+        }
         let Some(rustc) = self.rustc.get().filter(|said| !said.is_empty()).cloned() else { return Ok(()) };
         let answers = Answers { rustc, nextest: self.nextest.get().cloned() };
         let known: Option<Answers> = cache.read(Kind::Tools, ground);
@@ -68,6 +84,9 @@ impl Toolchain {
 
     /// What `rustc -vV` prints, and behind it the folder of the toolchain; empty where there is none.
     fn rustc(&self) -> &str {
+        if let Some(image) = &self.image {
+            return image.answer(&self.dir, &image_tools::rustc()).unwrap_or_default();
+        }
         self.rustc.get_or_init(|| {
             let rustc = env::var("RUSTC").unwrap_or_else(|| "rustc".to_owned());
             process::capture_in(&self.dir, &[rustc, "-vV".to_owned(), "--print=sysroot".to_owned()])
@@ -100,12 +119,31 @@ impl Toolchain {
     /// The version of cargo-nextest, where it is installed.
     pub(crate) fn nextest(&self) -> Option<&str> {
         let ask = || {
+            if self.image.is_some() {
+                return self.version(Tool::Nextest);
+            }
             let [program, name] = cargo::subcommand("nextest")?;
             let output = process::capture_in(&self.dir, &[program, name, "--version".to_owned()]).ok()?;
             let first = output.stdout.lines().next()?.trim().to_owned();
             output.success.then(|| first.split(' ').nth(1).unwrap_or_default().to_owned())
         };
         self.nextest.get_or_init(ask).as_deref()
+    }
+
+    /// The version that a tool of these prints, where it is there.
+    pub(crate) fn version(&self, tool: Tool) -> Option<String> {
+        match &self.image {
+            Some(image) => version_in(image.answer(&self.dir, &image_tools::version(tool))?, tool.name()),
+            None => version(&self.dir, tool),
+        }
+    }
+
+    /// Whether a program is there and succeeds.
+    pub(super) fn succeeds(&self, argv: &[String]) -> bool {
+        match &self.image {
+            Some(image) => image.answer(&self.dir, argv).is_some(),
+            None => process::capture_in(&self.dir, argv).is_ok_and(|output| output.success),
+        }
     }
 
     /// What the record says of the tools.

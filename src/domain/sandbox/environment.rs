@@ -87,6 +87,36 @@ pub(super) fn passes(name: &str, named: &[String]) -> bool {
     named.iter().any(|wanted| wanted == name) || (known && !holds_secret(name))
 }
 
+/// What holds for an image's tools as well, by what the name begins with. The rest says where the host's own lie, or what they are.
+const OF_ANY_TOOLCHAIN: [&str; 15] = [
+    "CARGO_",
+    "CI",
+    "CLIPPY_",
+    "LANG",
+    "LC_",
+    "NEXTEST_",
+    "NUM_JOBS",
+    "PROPTEST_",
+    "RUSTDOCFLAGS",
+    "RUSTFLAGS",
+    "RUST_",
+    "LOGNAME",
+    "SOURCE_DATE_EPOCH",
+    "TZ",
+    "USER",
+];
+
+/// Folders and programs of the host by cargo's own names.
+const OF_CARGO: [&str; 5] =
+    ["CARGO_HOME", "CARGO_BUILD_RUSTC", "CARGO_BUILD_RUSTDOC", "CARGO_INSTALL_ROOT", "CARGO_MANIFEST_"];
+
+/// Whether a variable is let through to the tools of an image; `named` are those of the contract.
+pub(super) fn passes_into_image(name: &str, named: &[String]) -> bool {
+    let begins_with = |all: &[&str]| all.iter().any(|prefix| name.starts_with(prefix));
+    named.iter().any(|wanted| wanted == name)
+        || (passes(name, &[]) && begins_with(&OF_ANY_TOOLCHAIN) && !begins_with(&OF_CARGO))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

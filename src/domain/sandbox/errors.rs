@@ -1,6 +1,6 @@
 //! What keeps a sandbox from being built.
 
-use crate::base::{ExitCode, Explain};
+use crate::base::{ExitCode, Explain, Image};
 use crate::ports::fs;
 
 /// There is no sandbox, and the run may not do without.
@@ -8,6 +8,14 @@ use crate::ports::fs;
 pub(crate) enum SandboxError {
     #[error("the sandbox is required and not to be had here: {0}")]
     Lacking(String),
+    #[error("the sandbox is to be a container, and {engine} is not installed")]
+    NoEngine { engine: &'static str },
+    #[error("{engine} does not answer: {why}")]
+    NoAnswer { engine: &'static str, why: String },
+    #[error("{engine} has no image {image}")]
+    NoImage { engine: &'static str, image: Image },
+    #[error("no container of {image} can be entered: {why}")]
+    NotEntered { image: Image, why: String },
     #[error(transparent)]
     Fs(#[from] fs::FsError),
 }
@@ -15,7 +23,11 @@ pub(crate) enum SandboxError {
 impl Explain for SandboxError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            SandboxError::Lacking(_) => ExitCode::Environment,
+            SandboxError::Lacking(_)
+            | SandboxError::NoEngine { .. }
+            | SandboxError::NoAnswer { .. }
+            | SandboxError::NoImage { .. }
+            | SandboxError::NotEntered { .. } => ExitCode::Environment,
             SandboxError::Fs(error) => error.exit_code(),
         }
     }
@@ -25,6 +37,15 @@ impl Explain for SandboxError {
             SandboxError::Lacking(_) => {
                 Some("`cargo harness doctor` says what is missing and how to get it".to_owned())
             }
+            SandboxError::NoEngine { engine } => Some(format!(
+                "install it with the system's package manager, such as apt-get install {engine}, or remove `sandbox.backend`"
+            )),
+            SandboxError::NoAnswer { engine, .. } => Some(format!("see what `{engine} info` says")),
+            SandboxError::NoImage { engine, image } => Some(format!("{engine} pull {image}")),
+            SandboxError::NotEntered { why, .. } if why.contains("GLIBC") || why.contains("no such file") => {
+                Some("this program needs a C library in the image that is as new as the one it was built with: build it statically, or on an older system".to_owned())
+            }
+            SandboxError::NotEntered { .. } => None,
             SandboxError::Fs(error) => error.hint(),
         }
     }

@@ -1,5 +1,6 @@
 //! What the steps of a run may see, write and reach.
 
+pub(crate) mod container;
 mod environment;
 mod errors;
 mod places;
@@ -17,7 +18,7 @@ use crate::domain::record::{Containment, SandboxRecord, Strength};
 use crate::ports::cargo::Workspace;
 use crate::ports::sandbox::probe::Found;
 use crate::ports::sandbox::{Access, Cage, Reach};
-use crate::ports::{env, fs};
+use crate::ports::{env, fs, process};
 
 /// How much the folders in memory that a step writes to may hold, each.
 const MEMORY: ByteSize = ByteSize::of_bytes(2 << 30);
@@ -31,6 +32,8 @@ pub(crate) struct Sandbox {
     scratch: Option<Utf8PathBuf>,
     /// What cargo writes when it fetches.
     errands: Vec<Utf8PathBuf>,
+    /// Where the toolchain of an image builds.
+    build_dir: Option<Utf8PathBuf>,
     pub(crate) record: SandboxRecord,
     /// Why it isn't the whole, where that was wanted.
     why: String,
@@ -74,7 +77,16 @@ impl Sandbox {
         let temporary = scratch.as_deref().unwrap_or(Utf8Path::new("/tmp"));
         cage.set = vec![("TMPDIR".to_owned(), temporary.to_string())];
         let errands = places::errands(&places)?;
-        Ok(Sandbox { cage: Some(cage), named: wanted.env.clone(), scratch, errands, record, why, names_hosts })
+        Ok(Sandbox {
+            cage: Some(cage),
+            named: wanted.env.clone(),
+            scratch,
+            errands,
+            record,
+            why,
+            names_hosts,
+            build_dir: None,
+        })
     }
 
     /// What is lacking of it, in words.
@@ -101,6 +113,11 @@ impl Sandbox {
         self.scratch.as_ref().map_or(Ok(()), |scratch| fs::remove_dir(scratch))
     }
 
+    /// Where cargo builds for a purpose of the harness's own, such as `check`.
+    pub(crate) fn build_dir(&self, workspace: &Workspace, purpose: &str) -> Utf8PathBuf {
+        self.build_dir.clone().unwrap_or_else(|| workspace.harness_dir()).join(purpose)
+    }
+
     /// Whether steps are contained.
     pub(crate) fn is_on(&self) -> bool {
         self.cage.is_some()
@@ -117,7 +134,15 @@ impl Sandbox {
         writes.iter().for_each(|path| cage.add(path, Access::Write));
         let given = set.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name.clone());
         let callers = env::vars().filter_map(|(name, _)| name.into_string().ok());
-        cage.env = callers.filter(|name| environment::passes(name, &self.named)).chain(given).collect();
+        if cage.container.is_some() {
+            let is_given = |name: &str| set.iter().any(|(given, _)| given == name);
+            let passed = callers.filter(|name| environment::passes_into_image(name, &self.named) && !is_given(name));
+            let passed = passed.filter(|name| !cage.set.iter().any(|(own, _)| own == name));
+            cage.env = passed.chain(process::PLAIN.map(|(name, _)| name.to_owned())).collect();
+            cage.set.extend(set.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))));
+        } else {
+            cage.env = callers.filter(|name| environment::passes(name, &self.named)).chain(given).collect();
+        }
         Some(cage)
     }
 
@@ -126,9 +151,11 @@ impl Sandbox {
     pub(crate) fn errand(&self, lock: &Utf8Path, set: &[(String, Option<String>)]) -> Option<Cage> {
         let mut cage = self.cage(&[lock.to_owned()], set)?;
         cage.reach = Reach::Everything;
+        // An engine brings its own.
         let resolver = Utf8PathBuf::from("/etc/resolv.conf");
+        let resolver = Some(resolver).filter(|_| cage.container.is_none());
         // Where the whole folder may be written because there is no lock file yet.
-        for path in [resolver, lock.join(".git")].into_iter().filter(|path| fs::exists(path)) {
+        for path in resolver.into_iter().chain([lock.join(".git")]).filter(|path| fs::exists(path)) {
             cage.add(&path, Access::Read);
         }
         self.errands.iter().filter(|path| fs::exists(path)).for_each(|path| cage.add(path, Access::Write));

@@ -13,6 +13,9 @@ use crate::ports::{env, fs, git};
 /// What of the cargo home a build reads; never its credentials.
 const CARGO_HOME: [&str; 6] = ["bin", "registry", "git", "config.toml", "config", "env"];
 
+/// What of it belongs to the toolchain.
+const OF_THE_TOOLCHAIN: [&str; 2] = ["bin", "env"];
+
 /// What tools look for in the folders above a workspace.
 const SETTINGS: [&str; 10] = [
     ".cargo/config.toml",
@@ -66,6 +69,21 @@ impl Places {
     }
 }
 
+impl Places {
+    /// For containers, whose image has one.
+    pub(super) fn without_toolchain(self) -> Places {
+        Places { toolchains: Vec::new(), ..self }
+    }
+
+    pub(super) fn home(&self) -> Option<&Utf8Path> {
+        self.home.as_deref()
+    }
+
+    pub(super) fn cargo_home(&self) -> Option<&Utf8Path> {
+        self.cargo_home.as_deref()
+    }
+}
+
 /// The top of the repository that a folder lies in, unless that would show the user's whole home.
 fn top(folder: &Utf8Path, home: Option<&Utf8Path>) -> Utf8PathBuf {
     let mut above = folder.ancestors().take_while(|above| home.is_none_or(|home| !home.starts_with(above)));
@@ -111,7 +129,9 @@ fn toolchains(rustup_home: Option<&Utf8Path>, cargo_home: Option<&Utf8Path>) -> 
 pub(super) fn fill(cage: &mut Cage, places: &Places, wanted: &Wanted) -> fs::Result<()> {
     let in_memory = ["/tmp".into()].into_iter().chain(places.home.clone());
     in_memory.for_each(|path: Utf8PathBuf| cage.add(&path, Access::Empty(MEMORY)));
-    let cargo_home = places.cargo_home.iter().flat_map(|home| CARGO_HOME.map(|name| home.join(name)));
+    let of_cargo = CARGO_HOME.into_iter().filter(|name| cage.container.is_none() || !OF_THE_TOOLCHAIN.contains(name));
+    let of_cargo: Vec<&str> = of_cargo.collect();
+    let cargo_home = places.cargo_home.iter().flat_map(|home| of_cargo.iter().map(|name| home.join(name)));
     let above = places.root.ancestors().skip(1).flat_map(|folder| SETTINGS.map(|name| folder.join(name)));
     let reads = places.toolchains.iter().cloned().chain(cargo_home).chain(above);
     let reads = reads.chain(places.code.iter().chain(&places.git).cloned());
@@ -138,8 +158,9 @@ pub(super) fn fill(cage: &mut Cage, places: &Places, wanted: &Wanted) -> fs::Res
     cage.limits = Limits {
         address_space: wanted.memory.map(|size| size.bytes()),
         // Without a namespace of their own the user's other processes would count.
-        processes: wanted.pids.filter(|_| cage.bubblewrap.is_some()).map(u64::from),
+        processes: wanted.pids.filter(|_| cage.has_namespaces()).map(u64::from),
         file_size: wanted.disk.map(|size| size.bytes()),
+        ..Limits::default()
     };
     Ok(())
 }

@@ -32,7 +32,14 @@ pub(super) fn record(found: &Found) -> SandboxRecord {
         let by = if containment == Containment::Full { with } else { without };
         ((*name).to_owned(), property(name, by, &found.outside, attempts))
     });
-    SandboxRecord { containment, properties: properties.collect::<BTreeMap<_, _>>() }
+    SandboxRecord { containment, properties: properties.collect::<BTreeMap<_, _>>(), image: None }
+}
+
+/// Says of what an engine's containers hold that they do.
+pub(super) fn by_engine(record: &mut SandboxRecord, engine: &str) {
+    for property in record.properties.values_mut().filter(|property| !property.by.is_empty()) {
+        property.by = format!("{engine}: {}", property.by);
+    }
 }
 
 fn property(name: &str, by: &str, outside: &Attempts, within: &Attempts) -> Property {

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use super::{Access, Cage, Limits, files, syscalls};
@@ -27,12 +27,20 @@ pub(super) struct Inner {
     reads: Vec<Utf8PathBuf>,
     writes: Vec<Utf8PathBuf>,
     limits: Limits,
+    /// Variables that only the command gets: by them it could be told which libraries this process loads.
+    #[serde(default)]
+    set: Vec<(String, String)>,
+}
+
+/// Whether a variable tells the dynamic linker what to load.
+pub(super) fn is_for_the_command_only(name: &str) -> bool {
+    name.starts_with("LD_")
 }
 
 impl Inner {
     /// The part of a cage that is left once its namespaces are made.
     pub(super) fn of(cage: &Cage) -> Inner {
-        let namespaces = cage.bubblewrap.is_some();
+        let namespaces = cage.has_namespaces();
         let views = cage.ordered();
         // In namespaces a folder in memory is the command's own; without them it would be the host's.
         let is_writable = |access| access == Access::Write || (namespaces && matches!(access, Access::Empty(_)));
@@ -45,7 +53,8 @@ impl Inner {
             let rest = ["/proc".into(), cage.program.clone()];
             [super::bubblewrap::system(), paths(&|access| access == Access::Read), rest.to_vec()].concat()
         };
-        Inner { namespaces, reads, writes: paths(&is_writable), limits: cage.limits }
+        let set = cage.set.iter().filter(|(name, _)| cage.container.is_some() && is_for_the_command_only(name));
+        Inner { namespaces, reads, writes: paths(&is_writable), limits: cage.limits, set: set.cloned().collect() }
     }
 }
 
@@ -71,7 +80,7 @@ fn enter(args: &[String]) -> String {
         return why;
     }
     tell(ENTERED);
-    let error = Command::new(program).args(args).stdin(Stdio::null()).exec();
+    let error = Command::new(program).args(args).envs(inner.set).stdin(Stdio::null()).exec();
     format!("{NOT_STARTED}{error}")
 }
 
@@ -108,5 +117,9 @@ fn limit(limits: &Limits) -> io::Result<()> {
     limits.address_space.map_or(Ok(()), |most| set(Resource::As, most))?;
     limits.processes.map_or(Ok(()), |most| set(Resource::Nproc, most))?;
     limits.file_size.map_or(Ok(()), |most| set(Resource::Fsize, most))?;
+    // Only root could raise what is lower already.
+    let within = |resource, most: u64| most.min(getrlimit(resource).maximum.unwrap_or(most));
+    limits.open_files.map_or(Ok(()), |most| set(Resource::Nofile, within(Resource::Nofile, most)))?;
+    limits.cpu.map_or(Ok(()), |most| set(Resource::Cpu, within(Resource::Cpu, most)))?;
     Ok(())
 }

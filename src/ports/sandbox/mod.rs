@@ -3,9 +3,12 @@
 //! With bubblewrap the command gets namespaces of its own, in which only what is named is there at all. Within them, and alone where
 //! namespaces are not to be had, Landlock and a filter of system calls hold.
 
+pub(crate) mod ask;
 mod bubblewrap;
+pub(crate) mod container;
 pub(crate) mod enter;
 mod files;
+pub(crate) mod first;
 pub(crate) mod probe;
 mod syscalls;
 
@@ -13,6 +16,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::base::ByteSize;
+use container::Container;
 
 /// What a command may do with a place. Where several are given for one place, the later one in this order holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,6 +51,8 @@ pub(crate) enum Reach {
 pub(crate) struct Cage {
     /// The program that makes the namespaces; without it there are none.
     pub(crate) bubblewrap: Option<Utf8PathBuf>,
+    /// In its stead, what makes a container of an image.
+    pub(crate) container: Option<Container>,
     /// This program, where the command sees it too.
     pub(crate) program: Utf8PathBuf,
     pub(crate) views: Vec<View>,
@@ -64,9 +70,20 @@ pub(crate) struct Limits {
     pub(crate) address_space: Option<u64>,
     pub(crate) processes: Option<u64>,
     pub(crate) file_size: Option<u64>,
+    /// Of each process; absent where its supervisor has set it already.
+    #[serde(default)]
+    pub(crate) open_files: Option<u64>,
+    /// Processor time of each process in seconds, in the same way.
+    #[serde(default)]
+    pub(crate) cpu: Option<u64>,
 }
 
 impl Cage {
+    /// Whether what isn't named isn't there.
+    pub(crate) fn has_namespaces(&self) -> bool {
+        self.bubblewrap.is_some() || self.container.is_some()
+    }
+
     /// Adds a place, as it is named and as it really lies.
     pub(crate) fn add(&mut self, path: &Utf8Path, access: Access) {
         if let Ok(real) = path.canonicalize_utf8()

@@ -12,6 +12,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
+use super::container::Container;
 use super::{Access, Cage, View, bubblewrap};
 use crate::base::{ByteSize, ExitCode};
 use crate::ports::process::{Job, Runner, Wish};
@@ -26,6 +27,8 @@ const OLDEST: (u32, u32) = (0, 8);
 
 /// How long the attempts may take.
 const LIMIT: Duration = Duration::from_secs(5);
+/// The first container of an image may have to wait for a copy of it.
+const LIMIT_OF_CONTAINER: Duration = Duration::from_secs(120);
 
 /// A folder that may be written, and one in it that may not.
 const OWN: &str = "own";
@@ -64,30 +67,13 @@ pub(crate) fn bubblewrap() -> Option<Utf8PathBuf> {
 /// Tries everything, in a folder that is there for nothing else.
 pub(crate) fn look(folder: &Utf8Path, program: &Utf8Path, runner: &dyn Runner) -> Found {
     let mut found = Found { bubblewrap: bubblewrap::find(), ..Found::default() };
-    let Ok(listener) =
-        TcpListener::bind("127.0.0.1:0").and_then(|listener| Ok((listener.local_addr()?.port(), listener)))
-    else {
-        found.why = "no socket can be bound".to_owned();
-        return found;
+    let laid = match Laid::out(folder) {
+        Ok(laid) => laid,
+        Err(why) => return Found { why, ..found },
     };
-    let bait = Bait { folder: folder.to_owned(), port: listener.0, pid: std::process::id() };
-    let socket = UnixListener::bind(folder.join("socket"));
-    let kept = fs::create_dir(&folder.join(KEPT));
-    if socket.is_err() || kept.is_err() || fs::replace(&folder.join("canary"), b"canary").is_err() {
-        found.why = format!("{folder} cannot be written");
-        return found;
-    }
+    let bait = laid.bait;
     found.outside = attempt(&bait);
-    let cage = Cage {
-        program: program.to_owned(),
-        views: vec![
-            View { path: "/tmp".into(), access: Access::Empty(ByteSize::of_bytes(1 << 20)) },
-            View { path: program.to_owned(), access: Access::Read },
-            View { path: folder.join(OWN), access: Access::Write },
-            View { path: folder.join(KEPT), access: Access::Read },
-        ],
-        ..Cage::default()
-    };
+    let cage = cage(folder, program);
     match found.bubblewrap.as_ref().map(|program| version(program)) {
         None => found.why = "bubblewrap is not installed".to_owned(),
         Some(version) if version < OLDEST => {
@@ -100,6 +86,54 @@ pub(crate) fn look(folder: &Utf8Path, program: &Utf8Path, runner: &dyn Runner) -
     }
     found.partial = caged(&cage, &bait, runner).ok();
     found
+}
+
+/// Tries everything in a container, in a folder that is there for nothing else.
+pub(crate) fn look_into(container: &Container, folder: &Utf8Path, program: &Utf8Path, runner: &dyn Runner) -> Found {
+    let laid = match Laid::out(folder) {
+        Ok(laid) => laid,
+        Err(why) => return Found { why, ..Found::default() },
+    };
+    let outside = attempt(&laid.bait);
+    let cage = Cage { container: Some(container.clone()), ..cage(folder, program) };
+    match caged(&cage, &laid.bait, runner) {
+        Ok(attempts) => Found { outside, full: Some(attempts), ..Found::default() },
+        Err(why) => Found { outside, why, ..Found::default() },
+    }
+}
+
+/// What the attempts go for, as long as this is held.
+struct Laid {
+    bait: Bait,
+    _port: TcpListener,
+    _socket: UnixListener,
+}
+
+impl Laid {
+    fn out(folder: &Utf8Path) -> Result<Laid, String> {
+        let bound = TcpListener::bind("127.0.0.1:0").and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
+        let (port, listener) = bound.map_err(|_| "no socket can be bound".to_owned())?;
+        let cannot = || format!("{folder} cannot be written");
+        let socket = UnixListener::bind(folder.join("socket")).map_err(|_| cannot())?;
+        fs::create_dir(&folder.join(KEPT)).map_err(|_| cannot())?;
+        fs::replace(&folder.join("canary"), b"canary").map_err(|_| cannot())?;
+        let bait = Bait { folder: folder.to_owned(), port, pid: std::process::id() };
+        Ok(Laid { bait, _port: listener, _socket: socket })
+    }
+}
+
+/// That in which the attempts are made.
+fn cage(folder: &Utf8Path, program: &Utf8Path) -> Cage {
+    Cage {
+        program: program.to_owned(),
+        views: vec![
+            View { path: "/tmp".into(), access: Access::Empty(ByteSize::of_bytes(1 << 20)) },
+            View { path: program.to_owned(), access: Access::Read },
+            View { path: folder.join(OWN), access: Access::Write },
+            View { path: folder.join(KEPT), access: Access::Read },
+        ],
+        ..Cage::default()
+    }
 }
 
 /// `bubblewrap 0.8.0`: its first two numbers; 0.0 where it can't be asked.
@@ -123,7 +157,7 @@ fn caged(cage: &Cage, bait: &Bait, runner: &dyn Runner) -> Result<Attempts, Stri
         env: &[],
         stdout: &stdout,
         stderr: &stderr,
-        limit: LIMIT,
+        limit: if cage.container.is_some() { LIMIT_OF_CONTAINER } else { LIMIT },
         watchdog: None,
         cage: Some(cage),
     };

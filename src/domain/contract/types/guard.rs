@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::steps::Regex;
-use crate::base::{ByteSize, Day, Percent, Tiers, TimeLimit};
+use crate::base::{ByteSize, Day, Image, Percent, Tiers, TimeLimit};
 
 /// The definition of done.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -66,6 +66,14 @@ pub(crate) struct DoneBudget {
 pub(crate) struct Sandbox {
     /// Whether steps are contained: "off", "auto" by the best that is to be had, "required" wholly or not at all.
     pub(crate) mode: Containment,
+    /// The program whose containers the steps run in, "podman" or "docker"; by default the host's own toolchain runs them. Naming one turns
+    /// the sandbox on, as "required" does: without the container there is no verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) backend: Option<Backend>,
+    /// The image of those containers, by its digest; it holds the whole toolchain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("examples" = ["localhost/rust@sha256:0123…"]))]
+    pub(crate) image: Option<Image>,
     /// "off", or the hosts that may be reached.
     pub(crate) network: Network,
     /// Folders that may be read beyond the workspace, the toolchain and the cargo home.
@@ -94,6 +102,28 @@ pub(crate) struct Sandbox {
     /// How long all logs of a step may get; 1 GB by default.
     #[schemars(with = "Option<String>", extend("examples" = ["64 MB"]))]
     pub(crate) output: Option<ByteSize>,
+}
+
+impl Sandbox {
+    /// Whether steps are to be contained, where no flag says otherwise.
+    pub(crate) fn asked(&self) -> Containment {
+        if self.backend.is_some() { Containment::Required } else { self.mode }
+    }
+
+    /// Whose containers steps run in, and of what these are made.
+    pub(crate) fn containers(&self) -> Option<(Backend, &Image)> {
+        self.backend.zip(self.image.as_ref())
+    }
+}
+
+/// Whose containers steps run in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Backend {
+    /// Podman, best as an ordinary user.
+    Podman,
+    /// Docker.
+    Docker,
 }
 
 /// Whether steps are contained.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 pub(crate) use diffs::{Diff, ExpectedDifference, NamedNormaliser, Normaliser, Stream};
-pub(crate) use guard::{Containment, DoneBudget, Fallback, Level, Network, Quarantine, Sandbox};
+pub(crate) use guard::{Backend, Containment, DoneBudget, Fallback, Level, Network, Quarantine, Sandbox};
 use guard::{Done, Gate, Integrity, Protect, Role};
 use ratchets::{Freeze, Ratchets};
 pub(crate) use ratchets::{FreezeTool, RatchetCommand, RatchetKind};

@@ -40,7 +40,7 @@ impl Launch {
             variables.extend(binaries.map(|(name, path)| (format!("CARGO_BIN_EXE_{name}"), path.to_string())));
         }
         let sysroot = run.toolchain.sysroot();
-        if env::var("CARGO").is_none() {
+        if env::var("CARGO").is_none() || run.sandbox.image().is_some() {
             variables.extend(sysroot.iter().map(|root| ("CARGO".to_owned(), root.join("bin/cargo").into_string())));
         }
         variables.insert("LD_LIBRARY_PATH".to_owned(), library_path(run, test, built, sysroot.as_deref()));
@@ -116,6 +116,7 @@ fn library_path(run: &Context<'_>, test: &TestExecutable, built: &Findings, sysr
     folders.extend(sysroot.map(|root| root.join("lib/rustlib").join(host).join("lib")));
     folders.extend(sysroot.map(|root| root.join("lib")));
     let own: Vec<String> = folders.into_iter().map(Utf8PathBuf::into_string).collect();
-    let callers = env::var("LD_LIBRARY_PATH").filter(|path| !path.is_empty());
+    // An image has other libraries than the host.
+    let callers = env::var("LD_LIBRARY_PATH").filter(|path| !path.is_empty() && run.sandbox.image().is_none());
     own.into_iter().chain(callers).collect::<Vec<_>>().join(":")
 }
