@@ -118,7 +118,7 @@ fn hidden(args: &[OsString]) -> Option<u8> {
     let rest = || args[2..].iter().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<String>>();
     match verb {
         commands::repro::VERB => Some(commands::repro::go(rest().first()?)),
-        enter::VERB => Some(enter::main(&rest()).code()),
+        enter::VERB => Some(enter::main(&rest())),
         probe::VERB => {
             let (code, attempts) = probe::main(&rest());
             ui::print(&attempts);

@@ -7,14 +7,17 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Resource as Rlimit;
 use serde::{Deserialize, Serialize};
 
-use super::sandbox::{Cage, enter};
+use super::sandbox::ears::Ears;
+use super::sandbox::{Cage, Limits, Reach, enter};
 use super::tree::{self, SignalPipe, Watch, Woke};
 use super::watchdog::Resource;
 use super::{clock, env, processes};
@@ -154,33 +157,27 @@ fn supervise(order: &Order) -> Report {
     Report { ended, swept, cpu_ms }
 }
 
-/// The same within a cage, of which is known by a pipe whether it was entered.
+/// The same within a cage, whose first process tells whether it was entered and how the command ended.
 fn supervise_caged(order: &Order, cage: &Cage) -> io::Result<(Ended, usize)> {
     // What the harness's caller has left open would be open within.
     enter::close_inherited();
     let dir = env::current_dir()?;
-    let (told, teller) = io::pipe()?;
-    let entry = Entry::Cage { cage, teller };
-    let ended = run(order, &cage.argv(&order.argv, &dir), entry)?;
+    let way = if let Reach::Hosts(way) = &cage.reach { Some(way.clone()) } else { None };
+    let (ears, teller) = Ears::open(way)?;
+    // Set within: a proxy that serves the command from here is not held to its limits.
+    let limits = Limits { open_files: order.open_files, cpu_s: order.cpu_s, ..cage.limits };
+    let cage = &Cage { limits, ..cage.clone() };
+    let ended = run(order, &cage.argv(&order.argv, &dir), Entry::Cage { cage, teller })?;
     let swept = tree::kill_all(SWEEP);
-    let told = read_what_is_there(told);
-    Ok((within(cage, ended, &told, &order.stderr), swept))
+    Ok((within(cage, ended, &ears.close(), &order.stderr), swept))
 }
 
 /// How a command comes to run.
 enum Entry<'a> {
     /// As it is.
     None,
-    /// In a cage, with the end of a pipe for standard input until it is entered.
-    Cage { cage: &'a Cage, teller: io::PipeWriter },
-}
-
-fn read_what_is_there(mut told: io::PipeReader) -> String {
-    let mut fds = [PollFd::new(&told, PollFlags::IN)];
-    let ready = poll(&mut fds, Some(&Timespec::default())).is_ok_and(|count| count > 0);
-    let mut buffer = [0; 4096];
-    let length = if ready { told.read(&mut buffer).unwrap_or(0) } else { 0 };
-    String::from_utf8_lossy(&buffer[..length]).into_owned()
+    /// In a cage, with the end of a socket for standard input until it is entered.
+    Cage { cage: &'a Cage, teller: UnixStream },
 }
 
 /// What the end of a caged command means.
@@ -189,11 +186,10 @@ fn within(cage: &Cage, ended: Ended, told: &str, stderr: &str) -> Ended {
         return ended;
     }
     match (told.strip_prefix(enter::ENTERED), ended) {
-        (Some(rest), ended) => match (rest.strip_prefix(enter::NOT_STARTED), ended) {
-            (Some(why), _) => Ended::NotStarted(why.trim_end().to_owned()),
-            // As a shell has it, so has bubblewrap.
-            (None, Ended::Exited(code @ 129..=192)) if cage.bubblewrap.is_some() => Ended::Signalled(code - 128),
-            (None, ended) => ended,
+        (Some(rest), ended) => match rest.strip_prefix(enter::NOT_STARTED) {
+            Some(why) => Ended::NotStarted(why.trim_end().to_owned()),
+            None if cage.bubblewrap.is_some() => told_end(rest.trim_end(), ended),
+            None => ended,
         },
         (None, _) => {
             let words = super::fs::head_and_tail(stderr.into(), 4 << 10).map(|(head, _, tail)| head + &tail);
@@ -206,13 +202,32 @@ fn within(cage: &Cage, ended: Ended, told: &str, stderr: &str) -> Ended {
     }
 }
 
+/// How the command ended as the first process in its namespaces has it; bubblewrap's own status tells an exit from no signal.
+fn told_end(told: &str, ended: Ended) -> Ended {
+    let number = |prefix: &str| told.strip_prefix(prefix).and_then(|number| number.parse().ok());
+    match (number(enter::EXITED), number(enter::SIGNALLED), ended) {
+        (Some(code), _, _) => Ended::Exited(code),
+        (None, Some(signal), _) => Ended::Signalled(signal),
+        // That process itself was ended from outside.
+        (None, None, Ended::Exited(code @ 129..=192)) => Ended::Signalled(code - 128),
+        (None, None, Ended::Exited(code)) => {
+            let said = if told.is_empty() { "nothing" } else { told };
+            Ended::Lost(format!("the sandbox ended with {code} and told {said} of its command"))
+        }
+        (None, None, ended) => ended,
+    }
+}
+
 fn run(order: &Order, argv: &[String], entry: Entry<'_>) -> io::Result<Ended> {
     tree::leave_session();
     tree::become_subreaper()?;
     let signals = SignalPipe::new(&[signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?;
     let open = |path: &str| OpenOptions::new().create(true).append(true).open(path);
     let (stdout, stderr) = (open(&order.stdout)?, open(&order.stderr)?);
-    limit_each_process(order)?;
+    if matches!(entry, Entry::None) {
+        enter::lower(Rlimit::Nofile, order.open_files)?;
+        enter::lower(Rlimit::Cpu, order.cpu_s)?;
+    }
     let Some((program, args)) = argv.split_first() else { return Ok(Ended::NotStarted("no program".into())) };
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
@@ -221,7 +236,7 @@ fn run(order: &Order, argv: &[String], entry: Entry<'_>) -> io::Result<Ended> {
         // Cleared here and not by bubblewrap, whose own environment the command can read.
         let passed =
             env::vars().filter(|(name, _)| name.to_str().is_some_and(|name| cage.env.iter().any(|n| n == name)));
-        command.env_clear().envs(passed.collect::<Vec<_>>()).envs(cage.set.clone()).stdin(teller);
+        command.env_clear().envs(passed.collect::<Vec<_>>()).envs(cage.set.clone()).stdin(OwnedFd::from(teller));
         in_namespaces = cage.bubblewrap.is_some();
     }
     let child = match command.spawn() {
@@ -261,16 +276,4 @@ fn run(order: &Order, argv: &[String], entry: Entry<'_>) -> io::Result<Ended> {
         (None, Some(signal)) => Ended::Signalled(signal),
         (None, None) => Ended::Lost("its status says neither exit nor signal".into()),
     })
-}
-
-/// What is started inherits these limits of this process.
-fn limit_each_process(order: &Order) -> io::Result<()> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limits = [(Resource::Nofile, order.open_files), (Resource::Cpu, order.cpu_s)];
-    for (resource, limit) in limits.into_iter().filter_map(|(resource, limit)| Some((resource, limit?))) {
-        // Only root could raise what is lower already.
-        let limit = getrlimit(resource).maximum.map_or(limit, |maximum| maximum.min(limit));
-        setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
-    }
-    Ok(())
 }

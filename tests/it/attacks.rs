@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::support::{Facts, Repo, answer, said, skipped};
+use crate::support::{Facts, Repo, answer, has_bubblewrap, said, skipped};
 
 const MANIFEST: &str = "[package]\nname = \"attacker\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n";
 
@@ -304,13 +304,6 @@ fn printed(program: &str, args: &[&str]) -> String {
 
 fn is_root() -> bool {
     printed("id", &["-u"]).trim() == "0"
-}
-
-fn has_bubblewrap() -> bool {
-    std::process::Command::new("bwrap")
-        .args(["--unshare-all", "--ro-bind", "/", "/", "true"])
-        .status()
-        .is_ok_and(|s| s.success())
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod ladder;
 mod layers;
 mod limits;
 mod lock;
+mod network;
 mod planting;
 mod readme;
 mod repro;

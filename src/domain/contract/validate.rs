@@ -10,8 +10,8 @@ use super::error::{Other, Problem};
 use super::load::Document;
 use super::places::{KeyPath, Place, Places};
 use super::shape::Located;
-use super::types::{Build, Contract, Diff, Step, Uses};
-use crate::base::Tier;
+use super::types::{Build, Contract, Diff, Network, Step, Uses};
+use crate::base::{AllowedHost, Tier};
 
 /// The gates that exist.
 const GATES: [&str; 6] = ["commit", "push", "merge", "nightly", "release", "weekly"];
@@ -28,6 +28,7 @@ pub(super) fn problems(contract: &Contract, places: &Places, document: &Document
     check.categories();
     check.quarantine();
     check.names();
+    check.hosts();
     check.done();
     check.problems
 }
@@ -222,6 +223,17 @@ impl Check<'_> {
         let variables = self.contract.sandbox.env.iter().enumerate();
         for (n, name) in variables.filter(|(_, name)| !is_variable(name)) {
             self.at_value(&env.item(n), Problem::VariableName { name: name.clone() });
+        }
+    }
+
+    fn hosts(&mut self) {
+        let Network::Allow(hosts) = &self.contract.sandbox.network else { return };
+        let path = KeyPath::of(&["sandbox", "network"]);
+        for (n, host) in hosts.iter().enumerate() {
+            if let Err(error) = host.parse::<AllowedHost>() {
+                let reason = format!("`{host}`: {error}");
+                self.at_value(&path.item(n), Problem::Value { path: path.item(n), reason });
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use super::environment;
 use super::footing::Footing;
 use super::known::Question;
 use super::limits::StepLimits;
+use super::network;
 use super::output::{Output, OutputError, RunDir};
 use super::toolchain::Toolchain;
 use crate::base::{Category, Digest, ExitCode, Explain, Percent};
@@ -227,7 +228,7 @@ impl<'a> Context<'a> {
         let own = format!("{}-{}", step.tier, step.name);
         let mut writes = containing::writes(&self.dir.path, &own, &self.log(step));
         writes.extend(call.writes.iter().cloned());
-        let cage = self.sandbox.cage(&writes, &variables);
+        let cage = self.sandbox.cage(&writes, &variables, Some(network::log(self, step)));
         let job = Job {
             cage: cage.as_ref(),
             argv: &call.argv,

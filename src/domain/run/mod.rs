@@ -29,6 +29,7 @@ mod limits;
 pub(crate) mod locked;
 mod merge;
 mod mutants;
+mod network;
 mod nextest_files;
 mod output;
 mod place;
@@ -328,6 +329,7 @@ fn carry_out_step(run: &Context<'_>, step: &PlannedStep) -> Result<(StepRecord, 
     let started = clock::now();
     let mut done = dispatch(run, step)?;
     limits::conclude(run, step, &mut done);
+    network::conclude(run, step, &mut done)?;
     let seed = run.plan.seed.to_string();
     for failure in &mut done.failures {
         if failure.replay.argv.is_empty() {

@@ -11,12 +11,12 @@ pub(crate) use environment::holds_secret;
 pub(crate) use errors::SandboxError;
 use places::Places;
 
-use crate::base::ByteSize;
+use crate::base::{AllowedHost, ByteSize};
 use crate::domain::contract::{Containment as Asked, Network, Sandbox as Wanted};
 use crate::domain::record::{Containment, SandboxRecord, Strength};
 use crate::ports::cargo::Workspace;
 use crate::ports::sandbox::probe::Found;
-use crate::ports::sandbox::{Access, Cage, Reach};
+use crate::ports::sandbox::{Access, Cage, Reach, Way};
 use crate::ports::{env, fs};
 
 /// How much the folders in memory that a step writes to may hold, each.
@@ -34,8 +34,8 @@ pub(crate) struct Sandbox {
     pub(crate) record: SandboxRecord,
     /// Why it isn't the whole, where that was wanted.
     why: String,
-    /// Whether the contract names hosts.
-    names_hosts: bool,
+    /// The hosts that the contract names.
+    hosts: Vec<AllowedHost>,
 }
 
 impl Sandbox {
@@ -54,13 +54,16 @@ impl Sandbox {
             return Ok(Sandbox::default());
         }
         let found = found();
-        let (record, why) = (properties::record(&found), found.why.clone());
-        let names_hosts = matches!(wanted.network, Network::Allow(_));
+        let (mut record, why) = (properties::record(&found), found.why.clone());
+        let hosts = hosts(&wanted.network);
         if asked == Asked::Required && record.containment != Containment::Full {
             return Err(SandboxError::Lacking(found.why));
         }
         if record.containment == Containment::Off {
-            return Ok(Sandbox { record, why, names_hosts, ..Sandbox::default() });
+            return Ok(Sandbox { record, why, hosts, ..Sandbox::default() });
+        }
+        if record.containment == Containment::Full && !hosts.is_empty() {
+            properties::by_proxy(&mut record);
         }
         let bubblewrap = found.bubblewrap.filter(|_| record.containment == Containment::Full);
         let mut cage = Cage { bubblewrap, program: program.to_owned(), ..Cage::default() };
@@ -74,7 +77,7 @@ impl Sandbox {
         let temporary = scratch.as_deref().unwrap_or(Utf8Path::new("/tmp"));
         cage.set = vec![("TMPDIR".to_owned(), temporary.to_string())];
         let errands = places::errands(&places)?;
-        Ok(Sandbox { cage: Some(cage), named: wanted.env.clone(), scratch, errands, record, why, names_hosts })
+        Ok(Sandbox { cage: Some(cage), named: wanted.env.clone(), scratch, errands, record, why, hosts })
     }
 
     /// What is lacking of it, in words.
@@ -89,8 +92,9 @@ impl Sandbox {
             Containment::Off if !why.is_empty() => Some(format!("there is no sandbox ({why})")),
             Containment::Full | Containment::Off => None,
         };
-        let hosts = "`sandbox.network` names hosts, and this version lets none of them through";
-        lack.into_iter().chain(self.names_hosts.then(|| hosts.to_owned())).collect()
+        let hosts = "the list of `sandbox.network` is not enforced: steps reach every host";
+        let is_open = !self.hosts.is_empty() && self.record.containment != Containment::Full;
+        lack.into_iter().chain(is_open.then(|| hosts.to_owned())).collect()
     }
 
     /// Removes what the steps have left of temporary files.
@@ -106,14 +110,33 @@ impl Sandbox {
         self.cage.is_some()
     }
 
+    /// Whether the steps reach nothing but the hosts that the contract names, and there are such.
+    pub(crate) fn lets_hosts_through(&self) -> bool {
+        self.record.containment == Containment::Full && !self.hosts.is_empty()
+    }
+
+    /// Whether the steps are kept from the network, all of it or what isn't named.
+    pub(crate) fn holds_network(&self) -> bool {
+        self.is_on() && self.record.containment == Containment::Full
+    }
+
     /// This program as the steps' commands see it.
     pub(crate) fn program(&self) -> String {
         self.cage.as_ref().map_or_else(env::own_program, |cage| cage.program.to_string())
     }
 
-    /// The cage of one command, which may also write there; `set` are the variables that it is given.
-    pub(crate) fn cage(&self, writes: &[Utf8PathBuf], set: &[(String, Option<String>)]) -> Option<Cage> {
+    /// The cage of one command, which may also write there; `set` are the variables that it is given. What it asks of the network is
+    /// written to `log`.
+    pub(crate) fn cage(
+        &self,
+        writes: &[Utf8PathBuf],
+        set: &[(String, Option<String>)],
+        log: Option<Utf8PathBuf>,
+    ) -> Option<Cage> {
         let mut cage = self.cage.clone()?;
+        if let Some(log) = log.filter(|_| self.lets_hosts_through()) {
+            cage.reach = Reach::Hosts(Way { allowed: self.hosts.clone(), log });
+        }
         writes.iter().for_each(|path| cage.add(path, Access::Write));
         let given = set.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name.clone());
         let callers = env::vars().filter_map(|(name, _)| name.into_string().ok());
@@ -124,7 +147,7 @@ impl Sandbox {
     /// The cage in which cargo may fetch what a build needs: it reaches the network and fills the cargo home, and sees nothing more
     /// of the host than a step does.
     pub(crate) fn errand(&self, lock: &Utf8Path, set: &[(String, Option<String>)]) -> Option<Cage> {
-        let mut cage = self.cage(&[lock.to_owned()], set)?;
+        let mut cage = self.cage(&[lock.to_owned()], set, None)?;
         cage.reach = Reach::Everything;
         let resolver = Utf8PathBuf::from("/etc/resolv.conf");
         // Where the whole folder may be written because there is no lock file yet.
@@ -133,5 +156,13 @@ impl Sandbox {
         }
         self.errands.iter().filter(|path| fs::exists(path)).for_each(|path| cage.add(path, Access::Write));
         Some(cage)
+    }
+}
+
+/// Those that the contract names; its reader has refused what is none.
+fn hosts(network: &Network) -> Vec<AllowedHost> {
+    match network {
+        Network::Word(_) => Vec::new(),
+        Network::Allow(hosts) => hosts.iter().filter_map(|host| host.parse().ok()).collect(),
     }
 }

@@ -135,11 +135,14 @@ pub(super) fn fill(cage: &mut Cage, places: &Places, wanted: &Wanted) -> fs::Res
     }
     let program = cage.program.clone();
     cage.add(&program, Access::Read);
+    // Of memory none: what a process maps without touching it, as sanitizers and garbage collectors do, is no memory that it uses, and
+    // of what all processes use together the watchdog knows.
     cage.limits = Limits {
-        address_space: wanted.memory.map(|size| size.bytes()),
         // Without a namespace of their own the user's other processes would count.
         processes: wanted.pids.filter(|_| cage.bubblewrap.is_some()).map(u64::from),
         file_size: wanted.disk.map(|size| size.bytes()),
+        // Those that hold without a cage as well are set with them.
+        ..Limits::default()
     };
     Ok(())
 }

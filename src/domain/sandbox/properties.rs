@@ -35,6 +35,13 @@ pub(super) fn record(found: &Found) -> SandboxRecord {
     SandboxRecord { containment, properties: properties.collect::<BTreeMap<_, _>>() }
 }
 
+/// The network is held with a way out.
+pub(super) fn by_proxy(record: &mut SandboxRecord) {
+    if let Some(network) = record.properties.get_mut("network").filter(|network| !network.by.is_empty()) {
+        network.by.push_str(", proxy");
+    }
+}
+
 fn property(name: &str, by: &str, outside: &Attempts, within: &Attempts) -> Property {
     let got_through = |attempts: &Attempts| attempts.get(name).copied();
     let state = match (got_through(outside), got_through(within)) {

@@ -4,6 +4,7 @@
 //! namespaces are not to be had, Landlock and a filter of system calls hold.
 
 mod bubblewrap;
+pub(crate) mod ears;
 pub(crate) mod enter;
 mod files;
 pub(crate) mod probe;
@@ -12,7 +13,7 @@ mod syscalls;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::base::ByteSize;
+use crate::base::{AllowedHost, ByteSize};
 
 /// What a command may do with a place. Where several are given for one place, the later one in this order holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,8 +39,18 @@ pub(crate) enum Reach {
     /// Its own loopback interface at most.
     #[default]
     Nothing,
+    /// The hosts that the contract names, by the proxy that it finds on its loopback interface.
+    Hosts(Way),
     /// Whatever the host reaches; only for the harness's own errands.
     Everything,
+}
+
+/// A way out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Way {
+    pub(crate) allowed: Vec<AllowedHost>,
+    /// Where each decision is written.
+    pub(crate) log: Utf8PathBuf,
 }
 
 /// How a command is contained.
@@ -61,9 +72,11 @@ pub(crate) struct Cage {
 /// What one process, or one user's processes, may use at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Limits {
-    pub(crate) address_space: Option<u64>,
     pub(crate) processes: Option<u64>,
     pub(crate) file_size: Option<u64>,
+    pub(crate) open_files: Option<u64>,
+    /// Processor time, in seconds.
+    pub(crate) cpu_s: Option<u64>,
 }
 
 impl Cage {
