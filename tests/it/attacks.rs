@@ -260,7 +260,7 @@ impl Bait {
             }
         }
         self.repo.set_env("PATH", bin.as_str());
-        self.repo.write("Harness.toml", &format!("[sandbox]\nread = [\"{bin}\"]\n"));
+        self.repo.write("Harness.toml", &format!("[sandbox]\nread = [\"{bin}\"]\nnetwork = [\"crates.io\"]\n"));
     }
 
     /// The same, called by an ordinary user: with the repository and the bait in that user's hands, and a toolchain that can be read.
@@ -354,6 +354,8 @@ fn required_ends_where_the_whole_is_not_to_be_had_and_auto_says_what_is_partial(
         notes.iter().any(|note| note.starts_with("the sandbox is partial (bubblewrap is not installed)")),
         "{notes:?}"
     );
+    let open = "the list of `sandbox.network` is not enforced: steps reach every host";
+    assert!(notes.iter().any(|note| note == open), "{notes:?}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod ahead;
 mod attacks;
 mod audit;
 mod cache;
+mod contained;
 mod diff;
 mod edits;
 mod engine;

@@ -203,3 +203,45 @@ fn more_connections_than_there_are_slots_are_all_served() {{
     assert_eq!(record["sandbox"]["properties"]["network"]["by"], "network namespace, proxy");
     repo.none_is_left();
 }
+
+#[test]
+fn a_failure_for_want_of_the_network_names_what_would_let_it_through() {
+    if cannot_be_tested() {
+        return;
+    }
+    let tests =
+        "#[test]\nfn denied_host() {\n    denied(\"CONNECT crates.example:443 HTTP/1.1\\r\\n\\r\\n\", \"200\");\n}\n";
+    let facts = run(&client(&["a.example".to_owned()], tests), "--sandbox=required");
+    let hint =
+        "unit: it was denied a host: `sandbox.network = [\"crates.example\"]` of the contract would let it through";
+    assert!(facts.code == 1 && facts.notes().iter().any(|note| note == hint), "{facts:#?}");
+    let repo = Repo::from_fixture("green");
+    let words = "curl: (6) Could not resolve host: crates.example";
+    let step = format!(
+        "tiers.0 = [\"get\"]\n[steps.get]\nuses = \"command\"\nrun = [\"sh\", \"-c\", \"echo '{words}'; exit 6\"]\n"
+    );
+    repo.write("Harness.toml", &step);
+    let notes = |sandbox: &str| repo.facts(&["run", "--tier", "0", sandbox]).notes();
+    let hint = format!(
+        "get: it fails for want of the network ({words}): `sandbox.network = [\"crates.example\"]` of the contract would let it through"
+    );
+    assert!(notes("--sandbox=required").contains(&hint), "{:?}", notes("--sandbox=required"));
+    assert!(!notes("--sandbox=off").iter().any(|note| note.contains("sandbox.network")));
+}
+
+#[test]
+fn a_verdict_that_rests_on_a_host_is_not_given_again() {
+    if cannot_be_tested() {
+        return;
+    }
+    let named = Echo::start();
+    let address = named.address;
+    let tests =
+        format!("#[test]\nfn asks() {{\n    denied(\"GET http://{address}/ HTTP/1.1\\r\\n\\r\\n\", \"\");\n}}\n");
+    let repo = client(&[address.to_string()], &tests.replace("denied(", "ask(").replace(", \"\")", ")"));
+    repo.write(".gitignore", "/target\n").git_init();
+    for round in 1..=2 {
+        let facts = repo.facts(&["run", "--tier", "1", "--sandbox=required"]);
+        assert_eq!((facts.code, named.connections()), (0, round), "{facts:#?}");
+    }
+}

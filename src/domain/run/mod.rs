@@ -199,6 +199,9 @@ fn settle(run: &Context<'_>, question: &Question, lock: Option<Stamp>) -> Result
     if run.footing.rests_on_luck() {
         return Err(Unsettled::Luck);
     }
+    if run.footing.rests_on_network() {
+        return Err(Unsettled::Network);
+    }
     let members: Vec<_> = run.workspace.packages.iter().filter_map(|package| package.manifest_path.parent()).collect();
     let steps = run.plan.rungs.iter().flat_map(|(_, steps)| steps);
     let builds = steps.filter_map(|step| if let Kind::Build { builds } = &step.kind { Some(builds) } else { None });

@@ -144,15 +144,27 @@ impl Sandbox {
         Some(cage)
     }
 
-    /// The cage in which cargo may fetch what a build needs: it reaches the network and fills the cargo home, and sees nothing more
-    /// of the host than a step does.
-    pub(crate) fn errand(&self, lock: &Utf8Path, set: &[(String, Option<String>)]) -> Option<Cage> {
-        let mut cage = self.cage(&[lock.to_owned()], set, None)?;
+    /// A folder of the workspace that a command has to write to, made where it isn't there; nothing without a sandbox, and nothing where
+    /// a link would lead out of the workspace.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub(crate) fn folder_to_write(&self, root: &Utf8Path, folder: &Utf8Path) -> fs::Result<Option<Utf8PathBuf>> {
+        if !self.is_on() || !places::lies_within(root, folder) {
+            return Ok(None);
+        }
+        fs::create_dir(folder)?;
+        Ok(Some(folder.to_owned()))
+    }
+
+    /// The cage in which cargo may fetch what a build needs: it reaches the network, fills the cargo home and writes the lock file, and
+    /// sees nothing more of the host than a step does.
+    pub(crate) fn errand(&self, lock: Option<&Utf8Path>, set: &[(String, Option<String>)]) -> Option<Cage> {
+        let mut cage = self.cage(&lock.map(Utf8Path::to_owned).into_iter().collect::<Vec<_>>(), set, None)?;
         cage.reach = Reach::Everything;
-        let resolver = Utf8PathBuf::from("/etc/resolv.conf");
-        // Where the whole folder may be written because there is no lock file yet.
-        for path in [resolver, lock.join(".git")].into_iter().filter(|path| fs::exists(path)) {
-            cage.add(&path, Access::Read);
+        let resolver = Utf8Path::new("/etc/resolv.conf");
+        if fs::exists(resolver) {
+            cage.add(resolver, Access::Read);
         }
         self.errands.iter().filter(|path| fs::exists(path)).for_each(|path| cage.add(path, Access::Write));
         Some(cage)

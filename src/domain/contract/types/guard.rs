@@ -63,7 +63,8 @@ pub(crate) struct DoneBudget {
 pub(crate) struct Sandbox {
     /// Whether steps are contained: "off", "auto" by the best that is to be had, "required" wholly or not at all.
     pub(crate) mode: Containment,
-    /// "off", or the hosts that may be reached.
+    /// "off", or the hosts that may be reached through the harness's proxy: `crates.io`, `*.crates.io`, `db.example:5432`, `127.0.0.1:80`.
+    /// Without a port 80 and 443 are meant.
     pub(crate) network: Network,
     /// Folders that may be read beyond the workspace, the toolchain and the cargo home.
     #[schemars(with = "Vec<String>")]
