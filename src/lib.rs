@@ -21,6 +21,7 @@
 //!   program once more, and ends with the one that follows it.
 //! - What a step's processes use together is watched from this process (`ports::watchdog`); each of them has the kernel's limits that its
 //!   supervisor has set on itself. A run is found, to be killed, by the lock that it holds, never by a number in a file.
+//! - A contained step reaches the network by a proxy in its supervisor (`ports::proxy`) or not at all; no process within stands between.
 //! - What judges is in the audit log (`domain::provenance::audit`) before its answer is told.
 //! - A kept verdict (`domain::run::known`, `fast::green`) is found by the digest of what it rests on. Whatever may change a verdict is in
 //!   a digest or isn't passed on to what is run; what was touched during a run is not kept; a doubt is a miss.

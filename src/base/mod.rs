@@ -1,5 +1,6 @@
 //! Values that every room speaks in: they parse and print themselves and do no IO.
 
+pub(crate) mod allowed_host;
 pub(crate) mod byte_size;
 pub(crate) mod category;
 pub(crate) mod day;
@@ -7,6 +8,7 @@ pub(crate) mod digest;
 pub(crate) mod exit_code;
 pub(crate) mod explain;
 pub(crate) mod failure_id;
+pub(crate) mod host;
 pub(crate) mod image;
 pub(crate) mod panic_text;
 pub(crate) mod percent;
@@ -17,6 +19,7 @@ pub(crate) mod text;
 pub(crate) mod tier;
 pub(crate) mod time_limit;
 
+pub(crate) use allowed_host::AllowedHost;
 pub(crate) use byte_size::ByteSize;
 pub(crate) use category::Category;
 pub(crate) use day::Day;
@@ -24,6 +27,7 @@ pub(crate) use digest::Digest;
 pub(crate) use exit_code::ExitCode;
 pub(crate) use explain::Explain;
 pub(crate) use failure_id::{FailureId, FailureKind};
+pub(crate) use host::Host;
 pub(crate) use image::Image;
 pub(crate) use percent::Percent;
 pub(crate) use seed::Seed;

@@ -120,7 +120,7 @@ fn hidden(args: &[OsString]) -> Option<u8> {
     let rest = || args[2..].iter().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<String>>();
     match verb {
         commands::repro::VERB => Some(commands::repro::go(rest().first()?)),
-        enter::VERB => Some(enter::main(&rest()).code()),
+        enter::VERB => Some(enter::main(&rest())),
         ask::VERB => {
             let (code, answers) = ask::main(&rest());
             ui::print(&answers);

@@ -12,6 +12,7 @@ pub(crate) mod journal;
 pub(crate) mod objects;
 pub(crate) mod process;
 pub(crate) mod processes;
+pub(crate) mod proxy;
 pub(crate) mod reads;
 pub(crate) mod sandbox;
 pub(crate) mod stamp;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::sandbox::Cage;
+use super::sandbox::{Cage, enter};
 use super::supervisor::{self, AT_ONCE, Ended, Order, Report};
 use super::watchdog::Watchdog;
 use super::{env, fs, tree};
@@ -186,9 +186,11 @@ impl Supervised {
         let order = serde_json::to_string(&order).map_err(io::Error::other)?;
         let (lifeline, held) = io::pipe()?;
         let mut command = plain(duct::cmd(env::own_program(), [supervisor::VERB, &order]));
-        // An engine gets its caller's environment, and passes on what the cage names.
-        let in_container = job.cage.is_some_and(|cage| cage.container.is_some());
-        for (name, value) in job.env.iter().filter(|_| !in_container) {
+        // An engine gets its caller's environment, and passes on what the cage names. And what a command may write must not be loaded
+        // by the programs that lead to its cage.
+        let is_kept_back =
+            |name: &str| job.cage.is_some_and(|cage| cage.container.is_some() || enter::is_for_the_command_only(name));
+        for (name, value) in job.env.iter().filter(|(name, _)| !is_kept_back(name)) {
             command = match value {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),

@@ -7,15 +7,18 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Resource as Rlimit;
 use serde::{Deserialize, Serialize};
 
 use super::sandbox::container::Container;
-use super::sandbox::{Cage, enter, first};
+use super::sandbox::ears::Ears;
+use super::sandbox::{Cage, Limits, Reach, enter, first};
 use super::tree::{self, SignalPipe, Watch, Woke};
 use super::watchdog::Resource;
 use super::{clock, env, processes};
@@ -167,17 +170,19 @@ fn supervise(order: &Order) -> Report {
     Report { ended, swept, cpu_ms, wall_us, peak_kib: tree::peak_of_children() }
 }
 
-/// The same within a cage, of which is known by a pipe whether it was entered.
+/// The same within a cage, whose first process tells whether it was entered and how the command ended.
 fn supervise_caged(order: &Order, cage: &Cage, wall: &mut Duration) -> io::Result<(Ended, usize)> {
     // What the harness's caller has left open would be open within.
     enter::close_inherited();
     let dir = env::current_dir()?;
-    let (told, teller) = io::pipe()?;
-    let entry = Entry::Cage { cage, teller };
-    let ended = run(order, &cage.argv(&order.argv, &dir), entry, wall)?;
+    let way = if let Reach::Hosts(way) = &cage.reach { Some(way.clone()) } else { None };
+    let (ears, teller) = Ears::open(way)?;
+    // Set within: a proxy that serves the command from here is not held to its limits.
+    let limits = Limits { open_files: order.open_files, cpu_s: order.cpu_s, ..cage.limits };
+    let cage = &Cage { limits, ..cage.clone() };
+    let ended = run(order, &cage.argv(&order.argv, &dir), Entry::Cage { cage, teller }, wall)?;
     let swept = tree::kill_all(SWEEP);
-    let told = read_what_is_there(told);
-    Ok((within(cage, ended, &told, &order.stderr), swept))
+    Ok((within(cage, ended, &ears.close(), &order.stderr), swept))
 }
 
 /// The same in a container, which is gone with all that ran in it before this comes back.
@@ -218,16 +223,8 @@ enum Entry<'a> {
     None,
     /// As an engine that makes a container, which ends when nobody holds the other end of this pipe.
     Engine(io::PipeReader),
-    /// In a cage, with the end of a pipe for standard input until it is entered.
-    Cage { cage: &'a Cage, teller: io::PipeWriter },
-}
-
-fn read_what_is_there(mut told: io::PipeReader) -> String {
-    let mut fds = [PollFd::new(&told, PollFlags::IN)];
-    let ready = poll(&mut fds, Some(&Timespec::default())).is_ok_and(|count| count > 0);
-    let mut buffer = [0; 4096];
-    let length = if ready { told.read(&mut buffer).unwrap_or(0) } else { 0 };
-    String::from_utf8_lossy(&buffer[..length]).into_owned()
+    /// In a cage, with the end of a socket for standard input until it is entered.
+    Cage { cage: &'a Cage, teller: UnixStream },
 }
 
 /// What the end of a caged command means.
@@ -236,11 +233,14 @@ fn within(cage: &Cage, ended: Ended, told: &str, stderr: &str) -> Ended {
         return ended;
     }
     match (told.strip_prefix(enter::ENTERED), ended) {
-        (Some(rest), ended) => match (rest.strip_prefix(enter::NOT_STARTED), ended) {
-            (Some(why), _) => Ended::NotStarted(why.lines().next().unwrap_or_default().to_owned()),
-            // As a shell has it, so has bubblewrap.
-            (None, Ended::Exited(code @ 129..=192)) if cage.has_namespaces() => Ended::Signalled(code - 128),
-            (None, ended) => ended,
+        (Some(rest), ended) => match rest.strip_prefix(enter::NOT_STARTED) {
+            Some(why) => Ended::NotStarted(why.lines().next().unwrap_or_default().to_owned()),
+            None if cage.bubblewrap.is_some() => told_end(rest.trim_end(), ended),
+            None => match ended {
+                // As a shell has it, so has an engine.
+                Ended::Exited(code @ 129..=192) if cage.container.is_some() => Ended::Signalled(code - 128),
+                ended => ended,
+            },
         },
         (None, _) => {
             let words = super::fs::head_and_tail(stderr.into(), 4 << 10).map(|(head, _, tail)| head + &tail);
@@ -254,13 +254,32 @@ fn within(cage: &Cage, ended: Ended, told: &str, stderr: &str) -> Ended {
     }
 }
 
+/// How the command ended as the first process in its namespaces has it; bubblewrap's own status tells an exit from no signal.
+fn told_end(told: &str, ended: Ended) -> Ended {
+    let number = |prefix: &str| told.strip_prefix(prefix).and_then(|number| number.parse().ok());
+    match (number(enter::EXITED), number(enter::SIGNALLED), ended) {
+        (Some(code), _, _) => Ended::Exited(code),
+        (None, Some(signal), _) => Ended::Signalled(signal),
+        // That process itself was ended from outside.
+        (None, None, Ended::Exited(code @ 129..=192)) => Ended::Signalled(code - 128),
+        (None, None, Ended::Exited(code)) => {
+            let said = if told.is_empty() { "nothing" } else { told };
+            Ended::Lost(format!("the sandbox ended with {code} and told {said} of its command"))
+        }
+        (None, None, ended) => ended,
+    }
+}
+
 fn run(order: &Order, argv: &[String], entry: Entry<'_>, wall: &mut Duration) -> io::Result<Ended> {
     tree::leave_session();
     tree::become_subreaper()?;
     let signals = SignalPipe::new(&[signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])?;
     let open = |path: &str| OpenOptions::new().create(true).append(true).open(path);
     let (stdout, stderr) = (open(&order.stdout)?, open(&order.stderr)?);
-    limit_each_process(order)?;
+    if matches!(entry, Entry::None) {
+        enter::lower(Rlimit::Nofile, order.open_files)?;
+        enter::lower(Rlimit::Cpu, order.cpu_s)?;
+    }
     let Some((program, args)) = argv.split_first() else { return Ok(Ended::NotStarted("no program".into())) };
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
@@ -272,7 +291,8 @@ fn run(order: &Order, argv: &[String], entry: Entry<'_>, wall: &mut Duration) ->
             // Cleared here and not by bubblewrap, whose own environment the command can read.
             let passed =
                 env::vars().filter(|(name, _)| name.to_str().is_some_and(|name| cage.env.iter().any(|n| n == name)));
-            command.env_clear().envs(passed.collect::<Vec<_>>()).envs(cage.set.clone()).stdin(teller);
+            let set = cage.set.iter().filter(|(name, _)| !enter::is_for_the_command_only(name)).cloned();
+            command.env_clear().envs(passed.collect::<Vec<_>>()).envs(set).stdin(OwnedFd::from(teller));
             in_namespaces = cage.bubblewrap.is_some();
         }
     }
@@ -316,16 +336,4 @@ fn run(order: &Order, argv: &[String], entry: Entry<'_>, wall: &mut Duration) ->
         (None, Some(signal)) => Ended::Signalled(signal),
         (None, None) => Ended::Lost("its status says neither exit nor signal".into()),
     })
-}
-
-/// What is started inherits these limits of this process.
-fn limit_each_process(order: &Order) -> io::Result<()> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limits = [(Resource::Nofile, order.open_files), (Resource::Cpu, order.cpu_s)];
-    for (resource, limit) in limits.into_iter().filter_map(|(resource, limit)| Some((resource, limit?))) {
-        // Only root could raise what is lower already.
-        let limit = getrlimit(resource).maximum.map_or(limit, |maximum| maximum.min(limit));
-        setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
-    }
-    Ok(())
 }

@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::support::{Facts, Repo, answer, said, skipped};
+use crate::support::{Facts, Repo, answer, has_bubblewrap, said, skipped};
 
 const MANIFEST: &str = "[package]\nname = \"attacker\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n";
 
@@ -260,7 +260,7 @@ impl Bait {
             }
         }
         self.repo.set_env("PATH", bin.as_str());
-        self.repo.write("Harness.toml", &format!("[sandbox]\nread = [\"{bin}\"]\n"));
+        self.repo.write("Harness.toml", &format!("[sandbox]\nread = [\"{bin}\"]\nnetwork = [\"crates.io\"]\n"));
     }
 
     /// The same, called by an ordinary user: with the repository and the bait in that user's hands, and a toolchain that can be read.
@@ -304,13 +304,6 @@ fn printed(program: &str, args: &[&str]) -> String {
 
 fn is_root() -> bool {
     printed("id", &["-u"]).trim() == "0"
-}
-
-fn has_bubblewrap() -> bool {
-    std::process::Command::new("bwrap")
-        .args(["--unshare-all", "--ro-bind", "/", "/", "true"])
-        .status()
-        .is_ok_and(|s| s.success())
 }
 
 #[test]
@@ -361,6 +354,8 @@ fn required_ends_where_the_whole_is_not_to_be_had_and_auto_says_what_is_partial(
         notes.iter().any(|note| note.starts_with("the sandbox is partial (bubblewrap is not installed)")),
         "{notes:?}"
     );
+    let open = "the list of `sandbox.network` is not enforced: steps reach every host";
+    assert!(notes.iter().any(|note| note == open), "{notes:?}");
 }
 
 #[test]

@@ -107,6 +107,15 @@ fn impossible_values_are_refused_at_their_place() {
             "[steps.unit]\nuses = \"nxtest\"",
             "Harness.toml:2:8: unknown value `nxtest` for `steps.unit.uses` | did you mean `nextest`?",
         ),
+        (
+            "[sandbox]\nnetwork = [\"crates.io\", \"*\"]",
+            "Harness.toml:2:25: `sandbox.network[1]`: `*`: `*.` stands before a name of two parts at least, such as \
+             `*.crates.io`",
+        ),
+        (
+            "[sandbox]\nnetwork = [\"https://crates.io\"]",
+            "Harness.toml:2:12: `sandbox.network[0]`: `https://crates.io`: a port is a number from 1 to 65535",
+        ),
         ("[sandbox]\nnetwork = \"on\"", "Harness.toml:2:11: unknown value `on` for `sandbox.network` | known are: off"),
         (
             "[run]\ntest-timeout = \"60\"",

@@ -10,8 +10,8 @@ use super::error::{Other, Problem};
 use super::load::Document;
 use super::places::{KeyPath, Place, Places};
 use super::shape::Located;
-use super::types::{Build, Contract, Diff, Step, Uses};
-use crate::base::Tier;
+use super::types::{Build, Contract, Diff, Network, Step, Uses};
+use crate::base::{AllowedHost, Tier};
 
 /// The gates that exist.
 const GATES: [&str; 6] = ["commit", "push", "merge", "nightly", "release", "weekly"];
@@ -29,6 +29,7 @@ pub(super) fn problems(contract: &Contract, places: &Places, document: &Document
     check.quarantine();
     check.names();
     check.backend();
+    check.hosts();
     check.done();
     check.ratchets();
     check.problems
@@ -234,6 +235,17 @@ impl Check<'_> {
             (Some(_), None) => self.at_key(&sandbox.key("backend"), Problem::BackendWithoutImage),
             (None, Some(_)) => self.at_key(&sandbox.key("image"), Problem::ImageWithoutBackend),
             _ => {}
+        }
+    }
+
+    fn hosts(&mut self) {
+        let Network::Allow(hosts) = &self.contract.sandbox.network else { return };
+        let path = KeyPath::of(&["sandbox", "network"]);
+        for (n, host) in hosts.iter().enumerate() {
+            if let Err(error) = host.parse::<AllowedHost>() {
+                let reason = format!("`{host}`: {error}");
+                self.at_value(&path.item(n), Problem::Value { path: path.item(n), reason });
+            }
         }
     }
 

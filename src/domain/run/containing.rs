@@ -73,5 +73,6 @@ pub(super) fn writes(dir: &Utf8Path, step: &str, log: &Utf8Path) -> Vec<Utf8Path
         .map(|name| dir.join(name))
         .filter(|path| fs::is_dir(path))
         .collect();
-    own.into_iter().chain([log.to_owned()]).collect()
+    // A step whose commands have logs of their own may have none.
+    own.into_iter().chain([log.to_owned()].into_iter().filter(|log| fs::exists(log))).collect()
 }

@@ -10,6 +10,7 @@ use super::environment;
 use super::footing::Footing;
 use super::known::Question;
 use super::limits::StepLimits;
+use super::network;
 use super::output::{Output, OutputError, RunDir};
 use super::toolchain::Toolchain;
 use crate::base::{Category, Digest, ExitCode, Explain, Image, Percent};
@@ -233,7 +234,7 @@ impl<'a> Context<'a> {
         let own = format!("{}-{}", step.tier, step.name);
         let mut writes = containing::writes(&self.dir.path, &own, &self.log(step));
         writes.extend(call.writes.iter().cloned());
-        let mut cage = self.sandbox.cage(&writes, &variables);
+        let mut cage = self.sandbox.cage(&writes, &variables, Some(network::log(self, step)));
         if let Some(cage) = &mut cage {
             call.reads.iter().for_each(|path| cage.add(path, Access::Read));
         }

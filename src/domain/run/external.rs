@@ -1,6 +1,6 @@
 //! Programs that aren't cargo's: the external projects of `[[builds]]`, and steps that call any program.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -47,7 +47,7 @@ pub(super) fn builds(run: &Context<'_>, step: &PlannedStep, builds: &[Build]) ->
         }
     }
     failures.sort_by(|a, b| a.subject.cmp(&b.subject));
-    let failed: std::collections::BTreeSet<_> = failures.iter().filter_map(|failure| failure.subject.clone()).collect();
+    let failed: BTreeSet<_> = failures.iter().filter_map(|failure| failure.subject.clone()).collect();
     let detail = match failed.len() {
         0 => counted(builds.len(), "build"),
         n => format!("{n} of {} failed", counted(builds.len(), "build")),
@@ -77,6 +77,7 @@ fn build_one(run: &Context<'_>, step: &PlannedStep, build: &Build) -> Result<Opt
         dir: Some(dir.clone()),
         env: build.env.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect(),
         log: Some(log.clone()),
+        writes: outputs(run, &dir, build)?,
         ..Call::default()
     };
     let report = run.call(&limited, &call, &mut || Wish::GoOn)?;
@@ -109,6 +110,23 @@ fn build_one(run: &Context<'_>, step: &PlannedStep, build: &Build) -> Result<Opt
         ended => vec![fail(Category::build(), "run", ending(&ended, &log))],
     };
     Ok(Some(failures))
+}
+
+/// The folders of what a project is to leave: in them it builds.
+fn outputs(run: &Context<'_>, dir: &Utf8Path, build: &Build) -> Result<Vec<Utf8PathBuf>, RunError> {
+    let root = &run.workspace.root;
+    let folders: BTreeSet<Utf8PathBuf> = build
+        .expect
+        .iter()
+        .filter_map(|expected| Some(dir.join(&expected.path).parent()?.to_owned()))
+        // The workspace as a whole is more than an output.
+        .filter(|folder| folder != root && folder.starts_with(root))
+        .collect();
+    let mut writes = Vec::new();
+    for folder in &folders {
+        writes.extend(run.sandbox.folder_to_write(root, folder)?);
+    }
+    Ok(writes)
 }
 
 /// Runs a program and reads its log by the contract's patterns.
@@ -145,7 +163,7 @@ pub(super) fn command(run: &Context<'_>, step: &PlannedStep, command: &Step) -> 
 /// One failure for each line that a pattern matches and that says something new.
 fn found(scene: &Scene<'_>, log: &Utf8Path, patterns: &[Pattern]) -> fs::Result<Vec<Failure>> {
     let mut failures: Vec<Failure> = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     if patterns.is_empty() {
         return Ok(failures);
     }

@@ -48,7 +48,10 @@ pub(super) fn bring_in(run: &Context<'_>, manifest: &Utf8Path) -> Result<Option<
         return Ok(None);
     }
     let log = run.dir.path.join("fetch.log");
-    let ended = fetch(run, manifest, root, &log)?;
+    let lock = LockFile::of(root, !run.flags.locked)?;
+    let ended = fetch(run, manifest, &lock, &log);
+    lock.leave()?;
+    let ended = ended?;
     if ended != Ended::Exited(0) {
         return Ok(Some(cargo_error(&log).unwrap_or_else(|| format!("cargo fetch ended with {ended:?}"))));
     }
@@ -57,7 +60,33 @@ pub(super) fn bring_in(run: &Context<'_>, manifest: &Utf8Path) -> Result<Option<
     Ok(None)
 }
 
-fn fetch(run: &Context<'_>, manifest: &Utf8Path, root: &Utf8Path, log: &Utf8Path) -> Result<Ended, RunError> {
+/// The lock file of a workspace. Cargo writes it in place, so that it may be the only thing there that can be written: where there is
+/// none, an empty one is made first, which cargo takes for none.
+struct LockFile {
+    path: Utf8PathBuf,
+    is_made: bool,
+}
+
+impl LockFile {
+    fn of(root: &Utf8Path, may_be_made: bool) -> fs::Result<LockFile> {
+        let path = root.join("Cargo.lock");
+        let is_made = may_be_made && !fs::is_present(&path) && fs::create_whole(&path, b"")?;
+        Ok(LockFile { path, is_made })
+    }
+
+    /// What may be written; nothing where the file isn't really there: a link would lead to any file of the host.
+    fn writable(&self) -> Option<&Utf8Path> {
+        (fs::is_present(&self.path) && fs::link_target(&self.path).is_none()).then_some(self.path.as_path())
+    }
+
+    /// Takes an empty one away again.
+    fn leave(&self) -> fs::Result<()> {
+        if self.is_made && fs::size(&self.path) == Some(0) { fs::remove_file(&self.path) } else { Ok(()) }
+    }
+}
+
+fn fetch(run: &Context<'_>, manifest: &Utf8Path, lock: &LockFile, log: &Utf8Path) -> Result<Ended, RunError> {
+    let root = manifest.parent().unwrap_or(&run.workspace.root);
     let mut argv = vec![env::cargo(), "fetch".to_owned(), format!("--manifest-path={manifest}")];
     let targets = [run.toolchain.host().map(str::to_owned), Some(runner_config::read(run)?.triple)];
     let mut targets: Vec<String> = targets.into_iter().flatten().filter(|target| !target.is_empty()).collect();
@@ -70,8 +99,7 @@ fn fetch(run: &Context<'_>, manifest: &Utf8Path, root: &Utf8Path, log: &Utf8Path
         [("RUSTC", rustc), ("RUSTC_WRAPPER", Some(String::new())), ("RUSTC_WORKSPACE_WRAPPER", Some(String::new()))]
             .map(|(name, value)| (name.to_owned(), value))
             .into();
-    let lock = root.join("Cargo.lock");
-    let cage = run.sandbox.errand(if fs::exists(&lock) { &lock } else { root }, &set);
+    let cage = run.sandbox.errand(lock.writable(), &set);
     fs::append_bytes(log, format!("$ {}\n", crate::base::shell::quote(&argv)).as_bytes())?;
     let left = run.deadline.saturating_duration_since(clock::now());
     let limit = run.contract.run.step_timeout.duration().min(left);

@@ -16,6 +16,7 @@ pub(crate) struct Footing {
     outside: Mutex<BTreeSet<Utf8PathBuf>>,
     rests_on_base: AtomicBool,
     rests_on_luck: AtomicBool,
+    rests_on_network: AtomicBool,
     greens: Mutex<Vec<(Slot, Green)>>,
     examples: Mutex<Vec<(Examples, Option<Counts>)>>,
     lacking: Mutex<Option<String>>,
@@ -37,6 +38,11 @@ impl Footing {
     /// A flaky test was let pass, which it may not do the next time.
     pub(super) fn rest_on_luck(&self) {
         self.rests_on_luck.store(true, Ordering::Relaxed);
+    }
+
+    /// A step has reached a host that the contract names, which may answer otherwise the next time.
+    pub(super) fn rest_on_network(&self) {
+        self.rests_on_network.store(true, Ordering::Relaxed);
     }
 
     /// What a build needs could not be brought in, as cargo said.
@@ -83,6 +89,11 @@ impl Footing {
     /// Whether a flaky test was let pass.
     pub(super) fn rests_on_luck(&self) -> bool {
         self.rests_on_luck.load(Ordering::Relaxed)
+    }
+
+    /// Whether a host of the network took part.
+    pub(super) fn rests_on_network(&self) -> bool {
+        self.rests_on_network.load(Ordering::Relaxed)
     }
 
     /// Whether what git has committed took part.

@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::classify::Scene;
 use super::context::{Call, Context, Done, RunError, counted};
 use super::diagnostics;
+use super::fetching;
 use super::ground;
 use super::source_index::Role;
 use super::tests_step::{self, Suite};
@@ -67,6 +68,9 @@ fn cargo_fuzz(
     dir: &Utf8Path,
     time: Option<TimeLimit>,
 ) -> Result<Done, RunError> {
+    if let Some(why) = fetching::bring_in(run, &dir.join("Cargo.toml"))? {
+        run.footing.lack(why);
+    }
     let Built { ended, programs, mut failures } = build(run, step, dir)?;
     if let Some(done) = run.cut_short(step, &ended) {
         return Ok(done);
@@ -102,6 +106,11 @@ fn cargo_fuzz(
     Ok(done)
 }
 
+/// Where fuzz targets are built, with and without instrumentation.
+fn build_dir(run: &Context<'_>) -> Utf8PathBuf {
+    run.sandbox.build_dir(run.workspace, "fuzz-build")
+}
+
 fn inputs(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
     let names = fs::names(folder).unwrap_or_default();
     names.into_iter().map(|name| folder.join(name)).filter(|path| fs::size(path).is_some()).collect()
@@ -109,7 +118,7 @@ fn inputs(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
 
 fn build(run: &Context<'_>, step: &PlannedStep, dir: &Utf8Path) -> Result<Built, RunError> {
     let json = run.beside(step, "json");
-    let target_dir = run.sandbox.build_dir(run.workspace, "fuzz-build");
+    let target_dir = build_dir(run);
     let words = ["build", "--bins", "--message-format=json", "--manifest-path"].map(str::to_owned);
     let mut argv: Vec<String> = [env::cargo()].into_iter().chain(words).collect();
     argv.extend([dir.join("Cargo.toml").to_string(), "--target-dir".to_owned(), target_dir.to_string()]);
@@ -267,7 +276,9 @@ fn fuzz(
         let artifacts = run.beside(step, &format!("{}.artifacts", target.name));
         fs::create_dir(&found)?;
         fs::create_dir(&artifacts)?;
-        let mut argv = nightly(&["fuzz", "run", "--fuzz-dir", dir.as_str(), &target.name, found.as_str()]);
+        let built = build_dir(run);
+        let mut argv = nightly(&["fuzz", "run", "--fuzz-dir", dir.as_str(), "--target-dir", built.as_str()]);
+        argv.extend([target.name.clone(), found.to_string()]);
         let corpus = dir.join("corpus").join(&target.name);
         argv.extend(corpus.is_dir().then(|| corpus.to_string()));
         let seed = run.plan.seed.number() as u32;
@@ -275,6 +286,9 @@ fn fuzz(
         argv.extend(limits(run, &artifacts));
         argv.push(format!("-max_total_time={}", time.duration().as_secs().max(1)));
         let mut call = call(run, argv, &log);
+        // Cargo-fuzz makes it whatever it is told of artifacts. What is found goes to the run's folder, and corpora are only read.
+        let made = run.sandbox.folder_to_write(&run.workspace.root, &dir.join("artifacts").join(&target.name))?;
+        call.writes = made.into_iter().collect();
         call.env = ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN"].map(|name| (name.to_owned(), None)).to_vec();
         let report = run.call(step, &call, &mut || Wish::GoOn)?;
         if report.ended == Ended::Exited(0) {

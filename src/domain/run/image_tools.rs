@@ -26,7 +26,7 @@ impl ImageTools {
     /// Those of a run's containers; none where steps don't run in containers.
     pub(super) fn of(sandbox: &Sandbox, folder: &Utf8Path, runner: &Supervised) -> Option<ImageTools> {
         sandbox.image()?;
-        let cage = sandbox.cage(&[], &[])?;
+        let cage = sandbox.cage(&[], &[], None)?;
         Some(ImageTools { cage, folder: folder.join(".tools"), runner: runner.clone(), answers: OnceLock::new() })
     }
 

@@ -119,6 +119,8 @@ pub(super) enum Unsettled {
     Ignored(Utf8PathBuf),
     #[error("a flaky test passed only when it was run again")]
     Luck,
+    #[error("a step has reached the network")]
+    Network,
     #[error(transparent)]
     Tree(#[from] TreeError),
 }

@@ -32,6 +32,7 @@ pub(crate) mod locked;
 pub(crate) mod measure;
 mod merge;
 mod mutants;
+mod network;
 mod nextest_files;
 mod output;
 mod place;
@@ -201,6 +202,9 @@ fn settle(run: &Context<'_>, question: &Question, lock: Option<Stamp>) -> Result
     if run.footing.rests_on_luck() {
         return Err(Unsettled::Luck);
     }
+    if run.footing.rests_on_network() {
+        return Err(Unsettled::Network);
+    }
     let members: Vec<_> = run.workspace.packages.iter().filter_map(|package| package.manifest_path.parent()).collect();
     let steps = run.plan.rungs.iter().flat_map(|(_, steps)| steps);
     let builds = steps.filter_map(|step| if let Kind::Build { builds } = &step.kind { Some(builds) } else { None });
@@ -331,6 +335,7 @@ fn carry_out_step(run: &Context<'_>, step: &PlannedStep) -> Result<(StepRecord, 
     let started = clock::now();
     let mut done = dispatch(run, step)?;
     limits::conclude(run, step, &mut done);
+    network::conclude(run, step, &mut done)?;
     let seed = run.plan.seed.to_string();
     for failure in &mut done.failures {
         if failure.replay.argv.is_empty() {

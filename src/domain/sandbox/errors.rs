@@ -1,5 +1,7 @@
 //! What keeps a sandbox from being built.
 
+use camino::Utf8PathBuf;
+
 use crate::base::{ExitCode, Explain, Image};
 use crate::ports::fs;
 
@@ -16,6 +18,8 @@ pub(crate) enum SandboxError {
     NoImage { engine: &'static str, image: Image },
     #[error("no container of {image} can be entered: {why}")]
     NotEntered { image: Image, why: String },
+    #[error("`sandbox.write` names {0}, which lies outside of the workspace or leads there")]
+    Outside(Utf8PathBuf),
     #[error(transparent)]
     Fs(#[from] fs::FsError),
 }
@@ -28,6 +32,7 @@ impl Explain for SandboxError {
             | SandboxError::NoAnswer { .. }
             | SandboxError::NoImage { .. }
             | SandboxError::NotEntered { .. } => ExitCode::Environment,
+            SandboxError::Outside(_) => ExitCode::Usage,
             SandboxError::Fs(error) => error.exit_code(),
         }
     }
@@ -46,6 +51,10 @@ impl Explain for SandboxError {
                 Some("this program needs a C library in the image that is as new as the one it was built with: build it statically, or on an older system".to_owned())
             }
             SandboxError::NotEntered { .. } => None,
+            SandboxError::Outside(_) => Some(
+                "name files and folders of the workspace; what a step may read elsewhere, `sandbox.read` names"
+                    .to_owned(),
+            ),
             SandboxError::Fs(error) => error.hint(),
         }
     }

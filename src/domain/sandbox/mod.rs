@@ -12,12 +12,12 @@ pub(crate) use environment::holds_secret;
 pub(crate) use errors::SandboxError;
 use places::Places;
 
-use crate::base::ByteSize;
+use crate::base::{AllowedHost, ByteSize};
 use crate::domain::contract::{Containment as Asked, Network, Sandbox as Wanted};
 use crate::domain::record::{Containment, SandboxRecord, Strength};
 use crate::ports::cargo::Workspace;
 use crate::ports::sandbox::probe::Found;
-use crate::ports::sandbox::{Access, Cage, Reach};
+use crate::ports::sandbox::{Access, Cage, Reach, Way, enter};
 use crate::ports::{env, fs, process};
 
 /// How much the folders in memory that a step writes to may hold, each.
@@ -37,8 +37,8 @@ pub(crate) struct Sandbox {
     pub(crate) record: SandboxRecord,
     /// Why it isn't the whole, where that was wanted.
     why: String,
-    /// Whether the contract names hosts.
-    names_hosts: bool,
+    /// The hosts that the contract names.
+    hosts: Vec<AllowedHost>,
 }
 
 impl Sandbox {
@@ -57,13 +57,16 @@ impl Sandbox {
             return Ok(Sandbox::default());
         }
         let found = found();
-        let (record, why) = (properties::record(&found), found.why.clone());
-        let names_hosts = matches!(wanted.network, Network::Allow(_));
+        let (mut record, why) = (properties::record(&found), found.why.clone());
+        let hosts = hosts(&wanted.network);
         if asked == Asked::Required && record.containment != Containment::Full {
             return Err(SandboxError::Lacking(found.why));
         }
         if record.containment == Containment::Off {
-            return Ok(Sandbox { record, why, names_hosts, ..Sandbox::default() });
+            return Ok(Sandbox { record, why, hosts, ..Sandbox::default() });
+        }
+        if record.containment == Containment::Full && !hosts.is_empty() {
+            properties::by_proxy(&mut record);
         }
         let bubblewrap = found.bubblewrap.filter(|_| record.containment == Containment::Full);
         let mut cage = Cage { bubblewrap, program: program.to_owned(), ..Cage::default() };
@@ -84,7 +87,7 @@ impl Sandbox {
             errands,
             record,
             why,
-            names_hosts,
+            hosts,
             build_dir: None,
         })
     }
@@ -101,8 +104,9 @@ impl Sandbox {
             Containment::Off if !why.is_empty() => Some(format!("there is no sandbox ({why})")),
             Containment::Full | Containment::Off => None,
         };
-        let hosts = "`sandbox.network` names hosts, and this version lets none of them through";
-        lack.into_iter().chain(self.names_hosts.then(|| hosts.to_owned())).collect()
+        let hosts = "the list of `sandbox.network` is not enforced: steps reach every host";
+        let is_open = !self.hosts.is_empty() && self.record.containment != Containment::Full;
+        lack.into_iter().chain(is_open.then(|| hosts.to_owned())).collect()
     }
 
     /// Removes what the steps have left of temporary files.
@@ -123,14 +127,34 @@ impl Sandbox {
         self.cage.is_some()
     }
 
+    /// Whether the steps reach nothing but the hosts that the contract names, and there are such.
+    pub(crate) fn lets_hosts_through(&self) -> bool {
+        let by_namespaces = self.cage.as_ref().is_some_and(|cage| cage.bubblewrap.is_some());
+        self.record.containment == Containment::Full && by_namespaces && !self.hosts.is_empty()
+    }
+
+    /// Whether the steps are kept from the network, all of it or what isn't named.
+    pub(crate) fn holds_network(&self) -> bool {
+        self.is_on() && self.record.containment == Containment::Full
+    }
+
     /// This program as the steps' commands see it.
     pub(crate) fn program(&self) -> String {
         self.cage.as_ref().map_or_else(env::own_program, |cage| cage.program.to_string())
     }
 
-    /// The cage of one command, which may also write there; `set` are the variables that it is given.
-    pub(crate) fn cage(&self, writes: &[Utf8PathBuf], set: &[(String, Option<String>)]) -> Option<Cage> {
+    /// The cage of one command, which may also write there; `set` are the variables that it is given. What it asks of the network is
+    /// written to `log`.
+    pub(crate) fn cage(
+        &self,
+        writes: &[Utf8PathBuf],
+        set: &[(String, Option<String>)],
+        log: Option<Utf8PathBuf>,
+    ) -> Option<Cage> {
         let mut cage = self.cage.clone()?;
+        if let Some(log) = log.filter(|_| self.lets_hosts_through()) {
+            cage.reach = Reach::Hosts(Way { allowed: self.hosts.clone(), log });
+        }
         writes.iter().for_each(|path| cage.add(path, Access::Write));
         let given = set.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name.clone());
         let callers = env::vars().filter_map(|(name, _)| name.into_string().ok());
@@ -142,23 +166,44 @@ impl Sandbox {
             cage.set.extend(set.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))));
         } else {
             cage.env = callers.filter(|name| environment::passes(name, &self.named)).chain(given).collect();
+            let alone = set.iter().filter(|(name, _)| enter::is_for_the_command_only(name));
+            cage.set.extend(alone.filter_map(|(name, value)| Some((name.clone(), value.clone()?))));
         }
         Some(cage)
     }
 
-    /// The cage in which cargo may fetch what a build needs: it reaches the network and fills the cargo home, and sees nothing more
-    /// of the host than a step does.
-    pub(crate) fn errand(&self, lock: &Utf8Path, set: &[(String, Option<String>)]) -> Option<Cage> {
-        let mut cage = self.cage(&[lock.to_owned()], set)?;
+    /// A folder of the workspace that a command has to write to, made where it isn't there; nothing without a sandbox, and nothing where
+    /// a link would lead out of the workspace.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub(crate) fn folder_to_write(&self, root: &Utf8Path, folder: &Utf8Path) -> fs::Result<Option<Utf8PathBuf>> {
+        if !self.is_on() || !places::lies_within(root, folder) {
+            return Ok(None);
+        }
+        fs::create_dir(folder)?;
+        Ok(Some(folder.to_owned()))
+    }
+
+    /// The cage in which cargo may fetch what a build needs: it reaches the network, fills the cargo home and writes the lock file, and
+    /// sees nothing more of the host than a step does.
+    pub(crate) fn errand(&self, lock: Option<&Utf8Path>, set: &[(String, Option<String>)]) -> Option<Cage> {
+        let mut cage = self.cage(&lock.map(Utf8Path::to_owned).into_iter().collect::<Vec<_>>(), set, None)?;
         cage.reach = Reach::Everything;
         // An engine brings its own.
-        let resolver = Utf8PathBuf::from("/etc/resolv.conf");
-        let resolver = Some(resolver).filter(|_| cage.container.is_none());
-        // Where the whole folder may be written because there is no lock file yet.
-        for path in resolver.into_iter().chain([lock.join(".git")]).filter(|path| fs::exists(path)) {
-            cage.add(&path, Access::Read);
+        let resolver = Utf8Path::new("/etc/resolv.conf");
+        if cage.container.is_none() && fs::exists(resolver) {
+            cage.add(resolver, Access::Read);
         }
         self.errands.iter().filter(|path| fs::exists(path)).for_each(|path| cage.add(path, Access::Write));
         Some(cage)
+    }
+}
+
+/// Those that the contract names; its reader has refused what is none.
+fn hosts(network: &Network) -> Vec<AllowedHost> {
+    match network {
+        Network::Word(_) => Vec::new(),
+        Network::Allow(hosts) => hosts.iter().filter_map(|host| host.parse().ok()).collect(),
     }
 }

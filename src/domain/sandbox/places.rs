@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::MEMORY;
+use super::{MEMORY, SandboxError};
 use crate::domain::contract::Sandbox as Wanted;
 use crate::ports::cargo::Workspace;
 use crate::ports::sandbox::{Access, Cage, Limits};
@@ -125,8 +125,8 @@ fn toolchains(rustup_home: Option<&Utf8Path>, cargo_home: Option<&Utf8Path>) -> 
 /// Puts the places into a cage.
 ///
 /// # Errors
-/// A folder that steps write to can't be made.
-pub(super) fn fill(cage: &mut Cage, places: &Places, wanted: &Wanted) -> fs::Result<()> {
+/// A folder that steps write to can't be made, or isn't one of the workspace.
+pub(super) fn fill(cage: &mut Cage, places: &Places, wanted: &Wanted) -> Result<(), SandboxError> {
     let in_memory = ["/tmp".into()].into_iter().chain(places.home.clone());
     in_memory.for_each(|path: Utf8PathBuf| cage.add(&path, Access::Empty(MEMORY)));
     let of_cargo = CARGO_HOME.into_iter().filter(|name| cage.container.is_none() || !OF_THE_TOOLCHAIN.contains(name));
@@ -139,7 +139,12 @@ pub(super) fn fill(cage: &mut Cage, places: &Places, wanted: &Wanted) -> fs::Res
     for path in reads.filter(|path| fs::exists(path)).collect::<Vec<_>>() {
         cage.add(&path, Access::Read);
     }
-    let writes = places.target.iter().cloned().chain(wanted.write.iter().map(|path| places.root.join(path)));
+    let named = wanted.write.iter().map(|path| places.root.join(path));
+    let named: Vec<Utf8PathBuf> = named.collect();
+    if let Some(path) = named.iter().find(|path| !lies_within(&places.root, path)) {
+        return Err(SandboxError::Outside(path.clone()));
+    }
+    let writes = places.target.iter().cloned().chain(named);
     for path in writes.collect::<Vec<_>>() {
         if !fs::exists(&path) {
             fs::create_dir(&path)?;
@@ -155,14 +160,23 @@ pub(super) fn fill(cage: &mut Cage, places: &Places, wanted: &Wanted) -> fs::Res
     }
     let program = cage.program.clone();
     cage.add(&program, Access::Read);
+    // Of memory none: what a process maps without touching it, as sanitizers and garbage collectors do, is no memory that it uses, and
+    // of what all processes use together the watchdog knows.
     cage.limits = Limits {
-        address_space: wanted.memory.map(|size| size.bytes()),
         // Without a namespace of their own the user's other processes would count.
         processes: wanted.pids.filter(|_| cage.has_namespaces()).map(u64::from),
         file_size: wanted.disk.map(|size| size.bytes()),
+        // Those that hold without a cage as well are set with them.
         ..Limits::default()
     };
     Ok(())
+}
+
+/// Whether a place below the root really lies there, wherever links lead; one that isn't there yet, where it would come to lie.
+pub(super) fn lies_within(root: &Utf8Path, path: &Utf8Path) -> bool {
+    let there = path.ancestors().find(|above| fs::is_present(above));
+    let real = there.and_then(|there| there.canonicalize_utf8().ok());
+    real.zip(root.canonicalize_utf8().ok()).is_some_and(|(real, root)| real.starts_with(root))
 }
 
 /// What cargo writes of its home when it fetches.

@@ -42,6 +42,13 @@ pub(super) fn by_engine(record: &mut SandboxRecord, engine: &str) {
     }
 }
 
+/// The network is held with a way out.
+pub(super) fn by_proxy(record: &mut SandboxRecord) {
+    if let Some(network) = record.properties.get_mut("network").filter(|network| !network.by.is_empty()) {
+        network.by.push_str(", proxy");
+    }
+}
+
 fn property(name: &str, by: &str, outside: &Attempts, within: &Attempts) -> Property {
     let got_through = |attempts: &Attempts| attempts.get(name).copied();
     let state = match (got_through(outside), got_through(within)) {

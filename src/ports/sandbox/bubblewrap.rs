@@ -68,7 +68,7 @@ pub(super) fn arguments(cage: &Cage, dir: &Utf8Path) -> Vec<String> {
     if cage.reach != Reach::Everything {
         words.add(["--unshare-net"]);
     }
-    words.add(["--disable-userns", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]);
+    words.add(["--disable-userns", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--as-pid-1"]);
     words.add(["--size", SMALL, "--tmpfs", "/"]);
     for path in system() {
         words.system(&path);

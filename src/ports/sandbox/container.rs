@@ -254,8 +254,8 @@ impl Note {
 /// The limits that the engine would not pass on to a container's processes.
 impl Limits {
     /// With those that a step's processes have each.
-    pub(crate) fn of_each(self, open_files: Option<u64>, cpu: Option<u64>) -> Limits {
-        Limits { open_files, cpu, ..self }
+    pub(crate) fn of_each(self, open_files: Option<u64>, cpu_s: Option<u64>) -> Limits {
+        Limits { open_files, cpu_s, ..self }
     }
 }
 

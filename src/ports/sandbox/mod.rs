@@ -6,6 +6,7 @@
 pub(crate) mod ask;
 mod bubblewrap;
 pub(crate) mod container;
+pub(crate) mod ears;
 pub(crate) mod enter;
 mod files;
 pub(crate) mod first;
@@ -15,7 +16,7 @@ mod syscalls;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::base::ByteSize;
+use crate::base::{AllowedHost, ByteSize};
 use container::Container;
 
 /// What a command may do with a place. Where several are given for one place, the later one in this order holds.
@@ -42,8 +43,18 @@ pub(crate) enum Reach {
     /// Its own loopback interface at most.
     #[default]
     Nothing,
+    /// The hosts that the contract names, by the proxy that it finds on its loopback interface.
+    Hosts(Way),
     /// Whatever the host reaches; only for the harness's own errands.
     Everything,
+}
+
+/// A way out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Way {
+    pub(crate) allowed: Vec<AllowedHost>,
+    /// Where each decision is written.
+    pub(crate) log: Utf8PathBuf,
 }
 
 /// How a command is contained.
@@ -67,15 +78,11 @@ pub(crate) struct Cage {
 /// What one process, or one user's processes, may use at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Limits {
-    pub(crate) address_space: Option<u64>,
     pub(crate) processes: Option<u64>,
     pub(crate) file_size: Option<u64>,
-    /// Of each process; absent where its supervisor has set it already.
-    #[serde(default)]
     pub(crate) open_files: Option<u64>,
-    /// Processor time of each process in seconds, in the same way.
-    #[serde(default)]
-    pub(crate) cpu: Option<u64>,
+    /// Processor time, in seconds.
+    pub(crate) cpu_s: Option<u64>,
 }
 
 impl Cage {

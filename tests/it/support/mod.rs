@@ -10,7 +10,7 @@ mod tools;
 pub(crate) use facts::{Facts, Failed};
 pub(crate) use random::{Random, number};
 pub(crate) use running::{nothing_is_torn, wait_until};
-pub(crate) use tools::Runner;
+pub(crate) use tools::{Runner, has_bubblewrap};
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;

@@ -88,3 +88,11 @@ fn shadow(of: &Utf8Path, at: &Utf8Path) -> Utf8PathBuf {
     }
     at.to_owned()
 }
+
+/// Whether the whole sandbox is to be had here.
+pub(crate) fn has_bubblewrap() -> bool {
+    std::process::Command::new("bwrap")
+        .args(["--unshare-all", "--ro-bind", "/", "/", "true"])
+        .status()
+        .is_ok_and(|s| s.success())
+}

@@ -74,7 +74,8 @@ pub(crate) struct Sandbox {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("examples" = ["localhost/rust@sha256:0123…"]))]
     pub(crate) image: Option<Image>,
-    /// "off", or the hosts that may be reached.
+    /// "off", or the hosts that may be reached through the harness's proxy: `crates.io`, `*.crates.io`, `db.example:5432`, `127.0.0.1:80`.
+    /// Without a port 80 and 443 are meant.
     pub(crate) network: Network,
     /// Folders that may be read beyond the workspace, the toolchain and the cargo home.
     #[schemars(with = "Vec<String>")]
