@@ -14,5 +14,14 @@ pub(crate) mod run;
 
 pub(crate) mod report;
 
-pub(crate) mod gate;
 pub(crate) mod repro;
+
+pub(crate) mod roles;
+
+pub(crate) mod queue;
+
+pub(crate) mod gate;
+
+pub(crate) mod orient;
+
+pub(crate) mod autoloop;

@@ -13,6 +13,7 @@ pub(crate) mod objects;
 pub(crate) mod process;
 pub(crate) mod processes;
 pub(crate) mod reads;
+pub(crate) mod repository;
 pub(crate) mod sandbox;
 pub(crate) mod stamp;
 pub(crate) mod supervisor;

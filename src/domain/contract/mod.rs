@@ -6,6 +6,7 @@ mod error;
 mod load;
 pub(crate) mod needs;
 mod places;
+mod roles;
 pub(crate) mod scaffold;
 mod schema;
 mod shape;
@@ -20,6 +21,6 @@ pub(crate) use error::ContractError;
 pub(crate) use load::{Loaded, Source, load};
 pub(crate) use schema::schema;
 pub(crate) use types::{
-    Build, CategoryRule, Containment, Contract, Diff, Engine, ExpectedDifference, Level, NamedNormaliser, Network,
-    Normaliser, Pattern, Policy, Quarantine, Sample, Sandbox, Step, Stream, Uses, Warnings,
+    Backend, Build, CategoryRule, Containment, Contract, Diff, Engine, ExpectedDifference, Level, NamedNormaliser, Network,
+    Normaliser, Pattern, Policy, Protect, Quarantine, Queue, Role, Sample, Sandbox, Step, Stream, Uses, Warnings,
 };

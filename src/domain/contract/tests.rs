@@ -284,7 +284,7 @@ fn a_message_is_one_line_whatever_the_contract_says() {
     refused(&[(
         "\n\"a\\n\\u001b[31m\" = 1",
         "Harness.toml:2:1: unknown key `a\\n\\u{1b}[31m` | known are: builds, \
-        categories, diffs, done, fallbacks, gates, integrity, modes, protect, quarantine, roles, run, sandbox, steps, tiers",
+        categories, diffs, done, fallbacks, gates, integrity, modes, protect, quarantine, queue, roles, run, sandbox, steps, tiers",
     )]);
 }
 

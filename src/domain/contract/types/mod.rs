@@ -4,6 +4,7 @@ mod diffs;
 mod guard;
 mod run;
 mod steps;
+mod teamwork;
 
 use std::collections::BTreeMap;
 
@@ -12,11 +13,12 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 pub(crate) use diffs::{Diff, ExpectedDifference, NamedNormaliser, Normaliser, Stream};
-pub(crate) use guard::{Containment, Level, Network, Quarantine, Sandbox};
-use guard::{Done, Fallback, Gate, Integrity, Protect, Role};
+pub(crate) use guard::{Containment, Level, Network, Protect, Quarantine, Role, Sandbox};
+use guard::{Done, Fallback, Gate, Integrity};
 pub(crate) use run::{Engine, ModeTable, Policy, Sample};
 use run::{Modes, Run};
 pub(crate) use steps::{Build, CategoryRule, Pattern, Step, Uses, Warnings};
+pub(crate) use teamwork::{Backend, Queue};
 
 /// What a repository asks of the harness. Every key has a default.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -66,6 +68,9 @@ pub(crate) struct Contract {
     /// What a gate makes of each way in which a change may talk its judge round.
     #[serde(skip_serializing_if = "Integrity::is_default")]
     pub(crate) integrity: Integrity,
+    /// Where tasks and claims live.
+    #[serde(skip_serializing_if = "Queue::is_default")]
+    pub(crate) queue: Queue,
 }
 
 impl Contract {
