@@ -21,6 +21,7 @@ pub(crate) use error::ContractError;
 pub(crate) use load::{Loaded, Source, load};
 pub(crate) use schema::schema;
 pub(crate) use types::{
-    Backend, Build, CategoryRule, Containment, Contract, Diff, Engine, ExpectedDifference, Level, NamedNormaliser, Network,
-    Normaliser, Pattern, Policy, Protect, Quarantine, Queue, Role, Sample, Sandbox, Step, Stream, Uses, Warnings,
+    Backend, Build, CategoryRule, Containment, Contract, Diff, Engine, ExpectedDifference, Level, NamedNormaliser,
+    Network, Normaliser, Pattern, Policy, Protect, Quarantine, Queue, Role, Sample, Sandbox, Step, Stream, Uses,
+    Warnings,
 };
