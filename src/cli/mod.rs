@@ -59,6 +59,12 @@ enum Verb {
     Fallback,
     /// Turn existing logs of cargo, rustc, nextest and other compilers into the brief form
     Summarize(commands::summarize::Args),
+    /// The work queue: claim a task so that nobody else does it, and land it when the gate is green
+    Task(commands::task::Args),
+    /// Who may change what: list the roles, check a change, write CODEOWNERS
+    Role(commands::role::Args),
+    /// One page from which a fresh session can start
+    Brief(commands::brief::Args),
     /// Say whether everything is here that the contract needs, in which version
     Doctor,
     /// Write what is missing of contract, state files and ignore rules
@@ -161,6 +167,9 @@ fn dispatch(verb: Verb, settings: &Settings) -> commands::Result {
         Verb::Gate(args) => commands::gate::run(&args, settings),
         Verb::Fallback => commands::fallback::run(settings),
         Verb::Summarize(args) => commands::summarize::run(&args, settings.output),
+        Verb::Task(args) => commands::task::run(&args, settings),
+        Verb::Role(args) => commands::role::run(&args, settings),
+        Verb::Brief(args) => commands::brief::run(&args, settings),
         Verb::Doctor => commands::doctor::run(settings.manifest_path.as_deref()),
         Verb::Init => commands::init::run(settings.manifest_path.as_deref()),
         Verb::Contract(args) => commands::contract::run(&args, settings.manifest_path.as_deref()),

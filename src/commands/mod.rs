@@ -7,6 +7,7 @@ use crate::domain::report::json_error;
 use crate::ui;
 
 pub(crate) mod audit;
+pub(crate) mod brief;
 pub(crate) mod contract;
 pub(crate) mod diff;
 pub(crate) mod doctor;
@@ -19,8 +20,10 @@ pub(crate) mod ladder;
 pub(crate) mod lock;
 pub(crate) mod merge;
 pub(crate) mod repro;
+pub(crate) mod role;
 pub(crate) mod show;
 pub(crate) mod summarize;
+pub(crate) mod task;
 pub(crate) mod watch;
 
 pub(crate) use crate::domain::report::Detail;

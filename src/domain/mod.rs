@@ -16,5 +16,14 @@ pub(crate) mod report;
 
 pub(crate) mod ratchet;
 
-pub(crate) mod gate;
 pub(crate) mod repro;
+
+pub(crate) mod roles;
+
+pub(crate) mod queue;
+
+pub(crate) mod gate;
+
+pub(crate) mod orient;
+
+pub(crate) mod autoloop;

@@ -14,6 +14,7 @@ pub(crate) mod process;
 pub(crate) mod processes;
 pub(crate) mod proxy;
 pub(crate) mod reads;
+pub(crate) mod repository;
 pub(crate) mod sandbox;
 pub(crate) mod stamp;
 pub(crate) mod supervisor;

@@ -394,3 +394,19 @@ const GAPS: [(&str, &str); 9] = [
     ("write_to_the_harness_failures", "files-kept"),
     ("file_by_an_inherited_descriptor", "descriptors"),
 ];
+
+/// The folder of what was built is the judged code's to write, and its libraries are looked for there. Whoever leads into the sandbox
+/// must not look there: what it loads runs outside.
+#[test]
+fn no_program_outside_loads_a_library_that_judged_code_has_left() {
+    let repo = Repo::from_fixture("green");
+    repo.git_init();
+    let first = repo.harness(&["fast", "--sandbox=auto"]);
+    assert_eq!(first.code, 0, "{}", first.whole());
+    for library in ["libc.so.6", "libgcc_s.so.1", "libm.so.6"] {
+        repo.write(&format!("target/debug/deps/{library}"), "no library");
+    }
+    let again = repo.harness(&["fast", "--sandbox=auto", "--no-cache"]);
+    // The tests can't be started with it, which is red; the harness itself goes on as ever.
+    assert!(again.code == 1 && !again.whole().contains("error: "), "{}", again.whole());
+}

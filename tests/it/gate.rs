@@ -103,7 +103,7 @@ fn a_role_of_the_base_approves_and_holds_within_its_limits() {
     assert!(limited.stdout.contains("ERROR: ROLE - Harness.toml: role: the role bug-miner may not change it"));
     let unknown = gate(&["--role", "sheriff"]);
     assert_eq!(unknown.code, 2);
-    assert!(unknown.stderr.contains("has no role `sheriff`"), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("there is no role `sheriff`"), "{}", unknown.stderr);
 }
 
 #[test]

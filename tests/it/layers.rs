@@ -9,7 +9,7 @@ use camino::Utf8Path;
 use imports::{Facts, facts};
 
 /// The rooms from the cellar up. Each may import those before it.
-const ROOMS: [&str; 19] = [
+const ROOMS: [&str; 20] = [
     "base",
     "ports",
     "domain::record",
@@ -26,6 +26,7 @@ const ROOMS: [&str; 19] = [
     "domain::queue",
     "domain::gate",
     "domain::orient",
+    "domain::autoloop",
     "ui",
     "commands",
     "cli",

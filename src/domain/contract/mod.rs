@@ -6,6 +6,7 @@ mod error;
 mod load;
 pub(crate) mod needs;
 mod places;
+mod roles;
 pub(crate) mod scaffold;
 mod schema;
 mod shape;
@@ -20,7 +21,7 @@ pub(crate) use error::ContractError;
 pub(crate) use load::{Loaded, Source, load};
 pub(crate) use schema::schema;
 pub(crate) use types::{
-    Backend, Build, CategoryRule, Containment, Contract, Diff, DoneBudget, Engine, ExpectedDifference, Fallback,
-    FreezeTool, Level, NamedNormaliser, Network, Normaliser, Pattern, Policy, Quarantine, RatchetCommand, RatchetKind,
-    Sample, Sandbox, Step, Stream, Uses, Warnings,
+    Backend, Build, CategoryRule, ClaimStore, Containment, Contract, Diff, DoneBudget, Engine, ExpectedDifference,
+    Fallback, FreezeTool, Level, NamedNormaliser, Network, Normaliser, Pattern, Policy, Protect, Quarantine, Queue,
+    RatchetCommand, RatchetKind, Role, Sample, Sandbox, Step, Stream, Uses, Warnings,
 };

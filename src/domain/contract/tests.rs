@@ -325,7 +325,7 @@ fn a_message_is_one_line_whatever_the_contract_says() {
     refused(&[(
         "\n\"a\\n\\u001b[31m\" = 1",
         "Harness.toml:2:1: unknown key `a\\n\\u{1b}[31m` | known are: builds, \
-        categories, diffs, done, fallbacks, freeze, gates, integrity, modes, protect, quarantine, ratchets, roles, run, sandbox, steps, tiers",
+        categories, diffs, done, fallbacks, freeze, gates, integrity, modes, protect, quarantine, queue, ratchets, roles, run, sandbox, steps, tiers",
     )]);
 }
 

@@ -211,9 +211,10 @@ impl Check<'_> {
             let known = GATES.map(str::to_owned).to_vec();
             self.at_key(&KeyPath::of(&["gates", name]), Problem::NoSuchGate { name: name.clone(), known });
         }
+        let all = self.contract.all_roles();
         let roles = self.contract.protect.iter().flat_map(|protect| &protect.roles).enumerate();
-        for (n, name) in roles.filter(|(_, name)| !self.contract.roles.contains_key(*name)) {
-            let known = self.contract.roles.keys().cloned().collect();
+        for (n, name) in roles.filter(|(_, name)| !all.contains_key(*name)) {
+            let known = all.keys().cloned().collect();
             let path = KeyPath::of(&["protect", "roles"]).item(n);
             self.at_value(&path, Problem::NoSuchRole { name: name.clone(), known });
         }

@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::finding::Check;
 use super::inventory::{Sources, last};
 use super::phases::{Answer, Part, Phase};
-use super::policy;
 use super::snapshot::{Snapshot, graft};
 use super::{Case, GateError, receipt};
 use crate::base::{Digest, Seed};
 use crate::domain::contract::Level;
 use crate::domain::contract::needs::Tool;
 use crate::domain::record::{Outcome, RunRecord, TestName, TestOutcome, TestRecord, Verdict};
+use crate::domain::roles::{self, Breach, Roles};
+use crate::ports::repository::Change;
 use crate::ports::{clock, fs};
 
 /// So many tests are named in a finding.
@@ -22,12 +23,41 @@ const NAMED: usize = 20;
 impl Case<'_> {
     /// Whether the role keeps within what it may change.
     pub(super) fn role(&self) -> Result<Option<Check>, GateError> {
-        let Some(role) = &self.question.role else { return Ok(None) };
-        let trees = [self.objects.tree_of(self.base)?, self.objects.make_tree(&self.after.listing)?];
-        let lines = self.objects.changed_lines(&trees[0], &trees[1])?;
-        let changed = self.before.changed(&self.after);
-        let found = policy::beyond_role(&self.contract, role, &changed, &self.root, lines);
-        Ok(Some(Check::of("role", Level::Deny, found, &format!("within what {role} may change"))))
+        let name = self.question.role.as_deref();
+        let roles = Roles::of(&self.contract);
+        if name.is_none() && roles.iter().all(|(_, role)| role.only.is_empty()) {
+            return Ok(None);
+        }
+        let is_counted = |path: &Utf8PathBuf| !roles::is_of_the_queue(&self.root, path);
+        let tree = |snapshot: &Snapshot| {
+            let counted = snapshot.listing.iter().filter(|(path, _)| is_counted(path));
+            self.objects.make_tree(&counted.map(|(path, entry)| (path.clone(), entry.clone())).collect())
+        };
+        let lines = self.objects.changed_lines(&tree(&self.before)?, &tree(&self.after)?)?;
+        let mode = |snapshot: &Snapshot, path: &Utf8PathBuf| {
+            snapshot.listing.get(path).map_or_else(|| "000000".to_owned(), |entry| entry.mode.clone())
+        };
+        let changes: Vec<Change> = self
+            .before
+            .changed(&self.after)
+            .into_iter()
+            .map(|path| Change {
+                path: path.clone(),
+                old_mode: mode(&self.before, path),
+                new_mode: mode(&self.after, path),
+            })
+            .collect();
+        let breaches = roles.breaches(name, &self.root, &changes, lines)?;
+        // A change in no role may still be somebody's who says so.
+        let level = if name.is_some() { Level::Deny } else { Level::Approve };
+        let subject =
+            |breach: &Breach| breach.path.as_ref().map_or(name.unwrap_or_default(), |path| path.as_str()).to_owned();
+        let found = breaches.iter().map(|breach| (subject(breach), breach.why.clone())).collect();
+        let ok = name.map_or_else(
+            || "nothing that is a role's alone".to_owned(),
+            |name| format!("within what {name} may change"),
+        );
+        Ok(Some(Check::of("role", level, found, &ok)))
     }
 
     /// The tests of the base, run on the base itself; kept, since every change is compared with the same ones.

@@ -21,7 +21,7 @@ mod text;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use finding::{Check, GateVerdict};
+pub(crate) use finding::{Check, GateVerdict, State};
 pub(crate) use phases::{Answer, Order, Part, Phase, VERB};
 pub(crate) use ratchets::work_tree as work_tree_ratchets;
 pub(crate) use text::{gate_json, gate_text};
@@ -37,6 +37,7 @@ use crate::domain::contract::{self, Contract, ContractError};
 use crate::domain::provenance::Counts;
 use crate::domain::ratchet::source;
 use crate::domain::record::{Mode, RunRecord, Verdict};
+use crate::domain::roles::{NoSuchRole, Roles};
 use crate::domain::run::measure::{Measured, Wanted};
 use crate::ports::cargo::{CargoError, Workspace};
 use crate::ports::inventory::InventoryError;
@@ -149,8 +150,8 @@ pub(crate) enum GateError {
     NoBase,
     #[error("the base {0} has no Cargo.toml here")]
     NoManifest(String),
-    #[error("the base's contract has no role `{name}`")]
-    NoSuchRole { name: String, known: Vec<String> },
+    #[error("the base's contract: {0}")]
+    NoSuchRole(#[from] NoSuchRole),
     #[error("neither XDG_CACHE_HOME nor HOME says where a gate can work")]
     NoArea,
     #[error("a phase of the gate was lost: {why}")]
@@ -170,7 +171,8 @@ impl Explain for GateError {
             GateError::Fs(error) => error.exit_code(),
             GateError::Cargo(error) => error.exit_code(),
             GateError::Contract(error) => error.exit_code(),
-            GateError::NoBase | GateError::NoManifest(_) | GateError::NoSuchRole { .. } => ExitCode::Usage,
+            GateError::NoBase | GateError::NoManifest(_) => ExitCode::Usage,
+            GateError::NoSuchRole(error) => error.exit_code(),
             GateError::Inventory(error) => error.exit_code(),
             GateError::NoArea | GateError::Lost { .. } | GateError::Phase { .. } => ExitCode::Environment,
             GateError::Interrupted => ExitCode::Interrupted,
@@ -184,10 +186,7 @@ impl Explain for GateError {
             GateError::Cargo(error) => error.hint(),
             GateError::Contract(error) => error.hint(),
             GateError::NoBase => Some("name it: --base origin/main".to_owned()),
-            GateError::NoSuchRole { known, .. } if known.is_empty() => {
-                Some("roles are tables of the contract: [roles.NAME]".to_owned())
-            }
-            GateError::NoSuchRole { known, .. } => Some(format!("the roles there are {}", known.join(", "))),
+            GateError::NoSuchRole(error) => error.hint(),
             GateError::NoArea => Some("set XDG_CACHE_HOME to a folder outside of the repository".to_owned()),
             _ => None,
         }
@@ -263,8 +262,8 @@ pub(crate) fn judge(question: &Question, caller: &Supervised) -> Result<GateReco
     }
     let run = area.begin()?;
     let (contract, root) = policy_of(&objects, &base, &question.dir, &top, &run)?;
-    if let Some(role) = question.role.as_ref().filter(|role| !contract.roles.contains_key(*role)) {
-        return Err(GateError::NoSuchRole { name: role.clone(), known: contract.roles.keys().cloned().collect() });
+    if let Some(role) = &question.role {
+        Roles::of(&contract).find(role)?;
     }
     let before = Snapshot::read(&objects, &objects.tree_of(&base)?)?;
     let after = Snapshot::read(&objects, &subject)?;

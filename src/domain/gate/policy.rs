@@ -144,25 +144,6 @@ fn named_programs(contract: &Contract, base: &Snapshot, root: &Utf8Path) -> Vec<
     found
 }
 
-/// What a role has changed that it may not.
-pub(super) fn beyond_role(
-    contract: &Contract,
-    role: &str,
-    changed: &BTreeSet<&Utf8PathBuf>,
-    root: &Utf8Path,
-    lines: u64,
-) -> Vec<(String, String)> {
-    let Some(limits) = contract.roles.get(role) else { return Vec::new() };
-    let may = Globs::new(root, limits.may.iter().map(String::as_str));
-    let outside = changed.iter().filter(|path| !limits.may.is_empty() && !may.contain(path));
-    let mut found: Vec<(String, String)> =
-        outside.map(|path| (path.to_string(), format!("the role {role} may not change it"))).collect();
-    if let Some(most) = limits.max_lines.filter(|most| lines > u64::from(*most)) {
-        found.push((role.to_owned(), format!("{lines} changed lines, and the role may change {most}")));
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,7 +22,12 @@ pub(crate) use junit::junit;
 pub(crate) use step_lines::{one_each as step_lines, seconds};
 pub(crate) use tally::Tally;
 
-use crate::domain::record::RunRecord;
+use crate::domain::record::{Failure, RunRecord};
+
+/// One failure's `ERROR:` line.
+pub(crate) fn error_line(failure: &Failure) -> String {
+    error_line::ErrorLine::from(failure).to_string()
+}
 
 /// Where a reader finds what a limited report leaves out.
 fn whole_record(run: &RunRecord) -> String {

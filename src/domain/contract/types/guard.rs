@@ -212,11 +212,15 @@ pub(crate) struct Protect {
 }
 
 /// Who may change what.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Role {
-    /// Globs relative to the workspace root.
+    /// What it is for, in words.
+    pub(crate) mandate: Option<String>,
+    /// The files that it may change, as globs relative to the workspace root; all where there are none.
     pub(crate) may: Vec<String>,
+    /// Files that no other role may change, as globs.
+    pub(crate) only: Vec<String>,
     /// At most so many changed lines in one change.
     pub(crate) max_lines: Option<u32>,
 }

@@ -5,6 +5,7 @@ mod guard;
 mod ratchets;
 mod run;
 mod steps;
+mod teamwork;
 
 use std::collections::BTreeMap;
 
@@ -13,13 +14,16 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 pub(crate) use diffs::{Diff, ExpectedDifference, NamedNormaliser, Normaliser, Stream};
-pub(crate) use guard::{Backend, Containment, DoneBudget, Fallback, Level, Network, Quarantine, Sandbox};
-use guard::{Done, Gate, Integrity, Protect, Role};
+pub(crate) use guard::{
+    Backend, Containment, DoneBudget, Fallback, Level, Network, Protect, Quarantine, Role, Sandbox,
+};
+use guard::{Done, Gate, Integrity};
 use ratchets::{Freeze, Ratchets};
 pub(crate) use ratchets::{FreezeTool, RatchetCommand, RatchetKind};
 pub(crate) use run::{Engine, ModeTable, Policy, Sample};
 use run::{Modes, Run};
 pub(crate) use steps::{Build, CategoryRule, Pattern, Step, Uses, Warnings};
+pub(crate) use teamwork::{ClaimStore, Queue};
 
 /// What a repository asks of the harness. Every key has a default.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -75,6 +79,9 @@ pub(crate) struct Contract {
     /// What a gate makes of each way in which a change may talk its judge round.
     #[serde(skip_serializing_if = "Integrity::is_default")]
     pub(crate) integrity: Integrity,
+    /// Where tasks and claims live.
+    #[serde(skip_serializing_if = "Queue::is_default")]
+    pub(crate) queue: Queue,
 }
 
 impl Contract {
