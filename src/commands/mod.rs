@@ -10,6 +10,8 @@ pub(crate) mod audit;
 pub(crate) mod contract;
 pub(crate) mod doctor;
 pub(crate) mod gate;
+pub(crate) mod hook;
+pub(crate) mod hooks;
 pub(crate) mod init;
 pub(crate) mod judge;
 pub(crate) mod kill;

@@ -15,4 +15,6 @@ pub(crate) mod run;
 pub(crate) mod report;
 
 pub(crate) mod gate;
+
+pub(crate) mod hooks;
 pub(crate) mod repro;
