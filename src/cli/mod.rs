@@ -55,6 +55,8 @@ enum Verb {
     Gate(commands::gate::Args),
     /// Put git hooks up that call the gates, take them down, or say how they stand
     Hooks(commands::hooks::Args),
+    /// Write workflows for GitHub or GitLab
+    Ci(commands::ci::Args),
     /// What those hooks call
     #[command(hide = true)]
     Hook(commands::hook::Args),
@@ -151,6 +153,7 @@ fn dispatch(verb: Verb, settings: &Settings) -> commands::Result<u8> {
         Verb::Kill(args) => commands::kill::run(&args, settings),
         Verb::Audit(args) => commands::audit::run(&args, settings),
         Verb::Gate(args) => commands::gate::run(&args, settings),
+        Verb::Ci(args) => commands::ci::run(&args, settings),
         Verb::Hooks(args) => commands::hooks::run(&args, settings),
         // Another hook's exit status, whatever it is, is passed on.
         Verb::Hook(args) => return commands::hook::run(&args, settings),

@@ -55,8 +55,8 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> super::Result<u8> {
     let here = env::current_dir().map_err(super::NoFolder)?;
     let source = Source::at(&here)?;
     let input = match args.hook {
-        Hook::PreCommit => Vec::new(),
-        Hook::PrePush | Hook::PreReceive => githooks::input().map_err(HookError::Input)?,
+        Hook::Commit => Vec::new(),
+        Hook::Push | Hook::Receive => githooks::input().map_err(HookError::Input)?,
     };
     if let Some(file) = &args.file {
         let code = run_foreign(args, file, &source, &input)?;
@@ -65,8 +65,8 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> super::Result<u8> {
         }
     }
     let code = match args.hook {
-        Hook::PreCommit => commit(source, settings)?,
-        Hook::PrePush | Hook::PreReceive => push(args, source, &input, settings)?,
+        Hook::Commit => commit(source, settings)?,
+        Hook::Push | Hook::Receive => push(args, source, &input, settings)?,
     };
     Ok(code.code())
 }
@@ -102,7 +102,7 @@ fn commit(source: Source, settings: &Settings) -> super::Result {
 
 /// Judges every reference of a push; one that isn't green refuses all.
 fn push(args: &Args, source: Source, input: &[u8], settings: &Settings) -> super::Result {
-    let is_here = args.hook == Hook::PreReceive;
+    let is_here = args.hook == Hook::Receive;
     let source = if is_here { source.with_incoming() } else { source };
     let updates = domain::updates(if is_here { Form::PreReceive } else { Form::PrePush }, input)?;
     let trunk = match args.rest.first() {

@@ -94,7 +94,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> super::Result {
 
 /// The hooks that such a repository can have.
 fn suitable(source: &Source) -> &'static [Hook] {
-    if source.is_bare() { &[Hook::PreReceive] } else { &[Hook::PreCommit, Hook::PrePush] }
+    if source.is_bare() { &[Hook::Receive] } else { &[Hook::Commit, Hook::Push] }
 }
 
 fn put_up(install: &Install, source: &Source, place: &Place, here: &Utf8Path, settings: &Settings) -> super::Result {
@@ -102,7 +102,7 @@ fn put_up(install: &Install, source: &Source, place: &Place, here: &Utf8Path, se
         (false, true) => return Err(Misplaced::Bare.into()),
         (true, false) => return Err(Misplaced::WorkTree(source.root().to_owned()).into()),
         _ if install.gate == Some(GateName::Commit) => return Err(Misplaced::Gate.into()),
-        _ if install.only.contains(&Hook::PreReceive) => {
+        _ if install.only.contains(&Hook::Receive) => {
             return Err(Misplaced::WorkTree(source.root().to_owned()).into());
         }
         _ => {}
@@ -160,7 +160,7 @@ fn for_lefthook(hooks: &[&Said]) -> String {
     let mut text =
         "NOTE: `lefthook install` would put its own hook back; what stays is this in lefthook.yml:\n".to_owned();
     for said in hooks {
-        let more = if said.hook == Hook::PrePush.name() { " -- {1} {2}\n      use_stdin: true" } else { "" };
+        let more = if said.hook == Hook::Push.name() { " -- {1} {2}\n      use_stdin: true" } else { "" };
         let (name, run) = (said.hook, format!("cargo-harness hook {}{more}", said.hook));
         text.push_str(&format!("{name}:\n  jobs:\n    - name: harness\n      run: {run}\n"));
     }

@@ -7,6 +7,7 @@ use crate::domain::report::json_error;
 use crate::ui;
 
 pub(crate) mod audit;
+pub(crate) mod ci;
 pub(crate) mod contract;
 pub(crate) mod doctor;
 pub(crate) mod gate;

@@ -17,4 +17,7 @@ pub(crate) mod report;
 pub(crate) mod gate;
 
 pub(crate) mod hooks;
+
+pub(crate) mod ci;
+
 pub(crate) mod repro;

@@ -13,20 +13,23 @@ const LEFTHOOK: &str = "call_lefthook";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Hook {
     /// What is staged
-    PreCommit,
+    #[value(name = "pre-commit")]
+    Commit,
     /// What is pushed from here
-    PrePush,
+    #[value(name = "pre-push")]
+    Push,
     /// What is pushed to this bare repository
-    PreReceive,
+    #[value(name = "pre-receive")]
+    Receive,
 }
 
 impl Hook {
     /// As git calls it.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Hook::PreCommit => "pre-commit",
-            Hook::PrePush => "pre-push",
-            Hook::PreReceive => "pre-receive",
+            Hook::Commit => "pre-commit",
+            Hook::Push => "pre-push",
+            Hook::Receive => "pre-receive",
         }
     }
 
@@ -85,13 +88,11 @@ mod tests {
 
     #[test]
     fn a_hook_file_is_short_and_known_again() {
-        for text in
-            [Hook::PrePush.script(None), Hook::PreReceive.script(Some(GateName::Merge)), forwarder("commit-msg")]
-        {
+        for text in [Hook::Push.script(None), Hook::Receive.script(Some(GateName::Merge)), forwarder("commit-msg")] {
             assert!(text.lines().count() <= 5, "{text}");
             assert_eq!(Author::of(text.as_bytes()), Author::Harness);
         }
-        assert!(Hook::PreReceive.script(Some(GateName::Merge)).contains("hook pre-receive --gate merge --file"));
+        assert!(Hook::Receive.script(Some(GateName::Merge)).contains("hook pre-receive --gate merge --file"));
     }
 
     #[test]
