@@ -22,10 +22,10 @@ enum Verb {
 }
 
 #[derive(Debug, clap::Args)]
-#[group(id = "services", required = true, multiple = true, args = ["github", "gitlab"])]
+
 struct WriteArgs {
     /// .github/workflows/harness.yml
-    #[arg(long)]
+    #[arg(long, required_unless_present = "gitlab")]
     github: bool,
     /// .gitlab-ci.yml
     #[arg(long)]
