@@ -57,6 +57,13 @@ enum Verb {
     Gate(commands::gate::Args),
     /// What still leans on something else, how far it is from being replaced, and whether it comes nearer
     Fallback,
+    /// Put git hooks up that call the gates, take them down, or say how they stand
+    Hooks(commands::hooks::Args),
+    /// Write workflows for GitHub or GitLab
+    Ci(commands::ci::Args),
+    /// What those hooks call
+    #[command(hide = true)]
+    Hook(commands::hook::Args),
     /// Turn existing logs of cargo, rustc, nextest and other compilers into the brief form
     Summarize(commands::summarize::Args),
     /// The work queue: claim a task so that nobody else does it, and land it when the gate is green
@@ -98,12 +105,10 @@ pub(crate) fn run(mut args: Vec<OsString>) -> u8 {
     };
     ui::set_color(cli.global.color);
     let settings = cli.global.settings();
-    let answer = dispatch(cli.verb, &settings);
-    let code = answer.unwrap_or_else(|error| {
+    dispatch(cli.verb, &settings).unwrap_or_else(|error| {
         commands::report_error(&error, settings.output.format, followed);
-        error.code
-    });
-    code.code()
+        error.code.code()
+    })
 }
 
 /// Whether no verb is named, nor help or the version asked for: then `fast` is meant, with all of its flags.
@@ -150,8 +155,8 @@ fn hidden(args: &[OsString]) -> Option<u8> {
     }
 }
 
-fn dispatch(verb: Verb, settings: &Settings) -> commands::Result {
-    match verb {
+fn dispatch(verb: Verb, settings: &Settings) -> commands::Result<u8> {
+    let code = match verb {
         Verb::Fast(args) => commands::ladder::climb(Mode::Fast, &args, settings),
         Verb::Full(args) => commands::ladder::climb(Mode::Full, &args, settings),
         Verb::Deep(args) => commands::ladder::climb(Mode::Deep, &args, settings),
@@ -166,6 +171,10 @@ fn dispatch(verb: Verb, settings: &Settings) -> commands::Result {
         Verb::Audit(args) => commands::audit::run(&args, settings),
         Verb::Gate(args) => commands::gate::run(&args, settings),
         Verb::Fallback => commands::fallback::run(settings),
+        Verb::Ci(args) => commands::ci::run(&args, settings),
+        Verb::Hooks(args) => commands::hooks::run(&args, settings),
+        // Another hook's exit status, whatever it is, is passed on.
+        Verb::Hook(args) => return commands::hook::run(&args, settings),
         Verb::Summarize(args) => commands::summarize::run(&args, settings.output),
         Verb::Task(args) => commands::task::run(&args, settings),
         Verb::Role(args) => commands::role::run(&args, settings),
@@ -173,5 +182,6 @@ fn dispatch(verb: Verb, settings: &Settings) -> commands::Result {
         Verb::Doctor => commands::doctor::run(settings.manifest_path.as_deref()),
         Verb::Init => commands::init::run(settings.manifest_path.as_deref()),
         Verb::Contract(args) => commands::contract::run(&args, settings.manifest_path.as_deref()),
-    }
+    };
+    code.map(ExitCode::code)
 }

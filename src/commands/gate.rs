@@ -1,5 +1,7 @@
 //! `cargo harness gate`: judges a change against its base from git's objects, by the base's contract, tests and settings.
 
+use std::fs::File;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use serde::Serialize;
@@ -11,8 +13,10 @@ use crate::domain::provenance::{FILE, Lock};
 use crate::domain::ratchet::{self, Lowered};
 use crate::domain::report::{disarmed, json_line};
 use crate::domain::run::Output;
+use crate::ports::env;
+use crate::ports::fs;
 use crate::ports::process::Supervised;
-use crate::ports::{env, fs, objects};
+use crate::ports::source::Source;
 use crate::ui;
 
 /// What to judge, and against what.
@@ -52,28 +56,27 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> super::Result {
     let here = env::current_dir().map_err(super::NoFolder)?;
     let manifest = settings.manifest_path.as_ref().and_then(|path| path.parent()).map(|folder| here.join(folder));
     let dir = manifest.unwrap_or(here);
-    let (root, output) = home(&dir, settings)?;
-    output.check_stop()?;
-    let caller = Supervised::new().map_err(Unsupervised)?.heeding(output.stop_file());
-    let _held = output.hold("gate")?;
-    let question = Question {
+    let source = Source::at(&dir)?;
+    let bench = Bench::take(&source, settings)?;
+    let record = bench.judge(&Question {
         name: args.name,
         base: args.base.clone(),
         head: args.head.clone(),
         role: args.role.clone(),
         dir,
+        source,
+        index: None,
+        pushed_tags: Vec::new(),
         reuse: !args.no_cache,
-    };
-    let record = gate::judge(&question, &caller)?;
+    })?;
     let code = record.verdict.exit_code();
-    audit::record(&output, &root, None, None, (&record.verdict.word().to_lowercase(), code))?;
     ui::print(&match settings.output.format {
         MessageFormat::Json => gate_json(&record),
         MessageFormat::Human => gate_text(&record, settings.output.detail),
         MessageFormat::Github => disarmed(&gate_text(&record, settings.output.detail)),
     });
     if args.tighten {
-        let facts = tighten(&record, code, &root)?;
+        let facts = tighten(&record, code, &bench.root)?;
         ui::print(&match settings.output.format {
             MessageFormat::Json => json_line("tighten", &facts),
             MessageFormat::Human | MessageFormat::Github => facts.text(),
@@ -122,15 +125,42 @@ fn tighten(record: &GateRecord, code: ExitCode, root: &Utf8Path) -> super::Resul
     Ok(Tightened { lowered, why_not: None })
 }
 
-/// Where the harness keeps its files in the work tree: in cargo's target folder, or where that usually is if the manifests as they
-/// happen to be there don't say.
-fn home(dir: &Utf8Path, settings: &Settings) -> super::Result<(Utf8PathBuf, Output)> {
+/// Where gates are held: known to `kill`, and in the audit log.
+pub(super) struct Bench {
+    root: Utf8PathBuf,
+    output: Output,
+    caller: Supervised,
+    _held: File,
+}
+
+impl Bench {
+    /// Takes it for a repository, unless nothing may begin there.
+    pub(super) fn take(source: &Source, settings: &Settings) -> super::Result<Bench> {
+        let (root, output) = home(source, settings);
+        output.check_stop()?;
+        let caller = Supervised::new().map_err(Unsupervised)?.heeding(output.stop_file());
+        let held = output.hold("gate")?;
+        Ok(Bench { root, output, caller, _held: held })
+    }
+
+    /// Judges, and writes down that it did.
+    pub(super) fn judge(&self, question: &Question) -> super::Result<GateRecord> {
+        let record = gate::judge(question, &self.caller)?;
+        let outcome = record.verdict.word().to_lowercase();
+        audit::record(&self.output, &self.root, None, None, (&outcome, record.verdict.exit_code()))?;
+        Ok(record)
+    }
+}
+
+/// Where the harness keeps its files: in cargo's target folder, or where that usually is if the manifests as they happen to be there
+/// don't say; in a bare repository beside git's own.
+fn home(source: &Source, settings: &Settings) -> (Utf8PathBuf, Output) {
+    let root = source.root().to_owned();
+    if source.is_bare() {
+        return (root.clone(), Output::new(root.join("harness")));
+    }
     match audit::place(settings.manifest_path.as_deref()) {
-        Ok(place) => Ok((place.root.clone(), Output::new(place.harness_dir()))),
-        Err(_) => {
-            let top = objects::top(dir)?;
-            let output = Output::new(top.join("target/harness"));
-            Ok((top, output))
-        }
+        Ok(place) => (place.root.clone(), Output::new(place.harness_dir())),
+        Err(_) => (root.clone(), Output::new(root.join("target/harness"))),
     }
 }

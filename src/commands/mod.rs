@@ -8,11 +8,14 @@ use crate::ui;
 
 pub(crate) mod audit;
 pub(crate) mod brief;
+pub(crate) mod ci;
 pub(crate) mod contract;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod fallback;
 pub(crate) mod gate;
+pub(crate) mod hook;
+pub(crate) mod hooks;
 pub(crate) mod init;
 pub(crate) mod judge;
 pub(crate) mod kill;

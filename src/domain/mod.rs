@@ -24,6 +24,10 @@ pub(crate) mod queue;
 
 pub(crate) mod gate;
 
+pub(crate) mod hooks;
+
+pub(crate) mod ci;
+
 pub(crate) mod orient;
 
 pub(crate) mod autoloop;

@@ -31,8 +31,10 @@ pub(super) fn without_filters(dir: &Utf8Path) -> Vec<String> {
     names.split('\0').filter(|name| !name.is_empty()).flat_map(option).collect()
 }
 
-/// What `git rev-parse --local-env-vars` lists: the variables that tie git to one repository, set in its hooks.
-pub(crate) const LOCAL_VARIABLES: [&str; 15] = [
+/// What `git rev-parse --local-env-vars` lists: the variables that tie git to one repository, set in its hooks. And the one by which
+/// every git below a `pre-receive` hook would refuse to write a reference, of whatever repository.
+pub(crate) const LOCAL_VARIABLES: [&str; 16] = [
+    "GIT_QUARANTINE_PATH",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_CONFIG",
     "GIT_CONFIG_PARAMETERS",

@@ -9,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::fs;
 use super::git::{HARMLESS, LOCAL_VARIABLES};
+use super::source::Source;
 use crate::base::{ExitCode, Explain};
 
 /// Why git's objects don't say what is to be judged.
@@ -62,7 +63,7 @@ impl Explain for ObjectsError {
     }
 }
 
-type Result<T> = std::result::Result<T, ObjectsError>;
+pub(super) type Result<T> = std::result::Result<T, ObjectsError>;
 
 /// A file of a tree, or a link.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -104,28 +105,28 @@ const LARGEST_TEXT: u64 = 4 << 20;
 /// The objects of a repository, borrowed.
 #[derive(Debug)]
 pub(crate) struct Objects {
-    source: Utf8PathBuf,
+    source: Source,
     /// The bare repository that borrows them, and takes what a gate writes.
     store: Utf8PathBuf,
     lenders: String,
 }
 
 impl Objects {
-    /// Those of the repository that `source` lies in, through a store below `area`.
+    /// Those of a repository, through a store below `area`.
     ///
     /// # Errors
     /// There is no repository, or the store can't be made.
-    pub(crate) fn borrow(source: &Utf8Path, area: &Utf8Path) -> Result<Objects> {
-        let objects = common_dir(source)?.join("objects");
+    pub(crate) fn borrow(source: &Source, area: &Utf8Path) -> Result<Objects> {
+        let lent: String = source.lenders()?.iter().map(|folder| format!("{folder}\n")).collect();
         let store = area.join("objects.git");
-        let lenders = format!("{objects}\n{}\n", store.join("objects"));
-        let this = Objects { source: source.to_owned(), store, lenders };
+        let lenders = format!("{lent}{}\n", store.join("objects"));
+        let this = Objects { source: source.clone(), store, lenders };
         if !fs::is_present(&this.store.join("HEAD")) {
-            let format = git_in(source, &["rev-parse", "--show-object-format"], b"")?.text();
+            let format = source.ask(&["rev-parse", "--show-object-format"])?.text();
             let format = format!("--object-format={}", format.trim());
             git(&["init", "--quiet", "--bare", "--template=", &format, this.store.as_str()], &[], b"")?.good("init")?;
         }
-        this.lend(&this.store, &format!("{objects}\n"))?;
+        this.lend(&this.store, &lent)?;
         Ok(this)
     }
 
@@ -135,7 +136,7 @@ impl Objects {
         }
         fs::replace(&to.join("objects/info/alternates"), lenders.as_bytes())?;
         fs::replace(&to.join("info/attributes"), ATTRIBUTES.as_bytes())?;
-        let shallow = common_dir(&self.source)?.join("shallow");
+        let shallow = self.source.common_dir()?.join("shallow");
         match fs::read_text_if_present(&shallow)? {
             Some(text) => fs::replace(&to.join("shallow"), text.as_bytes())?,
             None => fs::remove_file(&to.join("shallow"))?,
@@ -151,24 +152,12 @@ impl Objects {
         git(&[&["--git-dir", self.store.as_str()], args].concat(), &[], input)
     }
 
-    /// The commit that a name means in the judged repository.
-    ///
-    /// # Errors
-    /// None.
-    pub(crate) fn commit(&self, name: &str) -> Result<String> {
-        let asked = format!("{name}^{{commit}}");
-        let answer = git_in(&self.source, &["rev-parse", "--verify", "--quiet", "--end-of-options", &asked], b"")?;
-        let id = answer.text().trim().to_owned();
-        if answer.success && !id.is_empty() { Ok(id) } else { Err(ObjectsError::NoSuchCommit(name.to_owned())) }
-    }
-
-    /// What is staged, as a commit on top of another.
+    /// What is staged in an index, as a commit on top of another.
     ///
     /// # Errors
     /// The index has conflicts.
-    pub(crate) fn staged(&self, parent: &str) -> Result<String> {
-        let tree = git_in(&self.source, &["write-tree"], b"")?.good("write-tree")?.text().trim().to_owned();
-        self.make_commit(&tree, &[parent])
+    pub(crate) fn staged(&self, index: Option<&Utf8Path>, parent: &str) -> Result<String> {
+        self.make_commit(&self.source.staged(index)?, &[parent])
     }
 
     /// The tree of a commit.
@@ -369,34 +358,8 @@ impl Objects {
         at(&["checkout-index", "--all", "--force", "--quiet"])
     }
 
-    /// The tags at a commit whose names begin so: by name, the ids of what they are.
-    ///
-    /// # Errors
-    /// Git can't be asked.
-    pub(crate) fn tags(&self, commit: &str, prefix: &str) -> Result<BTreeMap<String, String>> {
-        let (at, of) = (format!("--points-at={commit}"), format!("refs/tags/{prefix}*"));
-        let answer =
-            git_in(&self.source, &["for-each-ref", &at, "--format=%(objectname) %(refname:strip=2)", &of], b"")?;
-        let tags = answer.good("for-each-ref")?.text();
-        let pairs = tags.lines().filter_map(|line| line.split_once(' '));
-        Ok(pairs.map(|(id, name)| (name.to_owned(), id.to_owned())).collect())
-    }
-
-    /// Whether a tag is signed by a key that a list of allowed signers names, in the form of ssh-keygen.
-    ///
-    /// # Errors
-    /// Git can't be started.
-    pub(crate) fn is_signed(&self, tag: &str, signers: &Utf8Path) -> Result<bool> {
-        let allowed = format!("gpg.ssh.allowedSignersFile={signers}");
-        // A signature of another kind would be for a program to judge that the repository may choose.
-        let flags = ["gpg.format=ssh", "gpg.ssh.program=ssh-keygen", "gpg.program=false", "gpg.openpgp.program=false"];
-        let flags = flags.into_iter().chain(["gpg.x509.program=false", "gpg.minTrustLevel=fully", &allowed]);
-        let flags: Vec<&str> = flags.flat_map(|flag| ["-c", flag]).collect();
-        Ok(git_in(&self.source, &[&flags[..], &["verify-tag", tag]].concat(), b"")?.success)
-    }
-
-    /// A folder of the judged repository's work tree.
-    pub(crate) fn source(&self) -> &Utf8Path {
+    /// The judged repository.
+    pub(crate) fn source(&self) -> &Source {
         &self.source
     }
 }
@@ -406,41 +369,21 @@ pub(crate) fn short(id: &str) -> &str {
     id.get(..10).unwrap_or(id)
 }
 
-/// Where a repository keeps what its work trees share.
-///
-/// # Errors
-/// There is no repository.
-pub(crate) fn common_dir(source: &Utf8Path) -> Result<Utf8PathBuf> {
-    let answer = git_in(source, &["rev-parse", "--path-format=absolute", "--git-common-dir"], b"")?;
-    let dir = answer.text().trim_end_matches('\n').to_owned();
-    if answer.success && !dir.is_empty() { Ok(dir.into()) } else { Err(ObjectsError::NoRepository(source.to_owned())) }
-}
-
-/// The top of the work tree that `source` lies in.
-///
-/// # Errors
-/// There is none.
-pub(crate) fn top(source: &Utf8Path) -> Result<Utf8PathBuf> {
-    let answer = git_in(source, &["rev-parse", "--show-toplevel"], b"")?;
-    let dir = answer.text().trim_end_matches('\n').to_owned();
-    if answer.success && !dir.is_empty() { Ok(dir.into()) } else { Err(ObjectsError::NoRepository(source.to_owned())) }
-}
-
 /// What git answered.
 #[derive(Debug)]
-struct Answer {
-    success: bool,
+pub(super) struct Answer {
+    pub(super) success: bool,
     code: Option<i32>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
 
 impl Answer {
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    fn good(self, verb: &str) -> Result<Answer> {
+    pub(super) fn good(self, verb: &str) -> Result<Answer> {
         if self.success { Ok(self) } else { Err(self.failed(verb)) }
     }
 
@@ -452,11 +395,7 @@ impl Answer {
     }
 }
 
-fn git_in(dir: &Utf8Path, args: &[&str], input: &[u8]) -> Result<Answer> {
-    git(&[&["-C", dir.as_str()], args].concat(), &[], input)
-}
-
-fn git(args: &[&str], with: &[(&str, &str)], input: &[u8]) -> Result<Answer> {
+pub(super) fn git(args: &[&str], with: &[(&str, &str)], input: &[u8]) -> Result<Answer> {
     let command = duct::cmd("git", HARMLESS.iter().chain(&["-c", "core.quotePath=false"]).chain(args));
     // What is said of a command first overrides what is said of it later.
     let variables = with.iter().chain(&ENVIRONMENT).chain(&IDENTITY);

@@ -9,7 +9,7 @@ use camino::Utf8Path;
 use imports::{Facts, facts};
 
 /// The rooms from the cellar up. Each may import those before it.
-const ROOMS: [&str; 20] = [
+const ROOMS: [&str; 22] = [
     "base",
     "ports",
     "domain::record",
@@ -25,6 +25,8 @@ const ROOMS: [&str; 20] = [
     "domain::roles",
     "domain::queue",
     "domain::gate",
+    "domain::hooks",
+    "domain::ci",
     "domain::orient",
     "domain::autoloop",
     "ui",

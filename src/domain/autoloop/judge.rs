@@ -14,6 +14,7 @@ use crate::domain::record::RunRecord;
 use crate::domain::report::error_line;
 use crate::ports::process::{Runner, Supervised};
 use crate::ports::repository::Oid;
+use crate::ports::source::Source;
 
 /// What a candidate came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,12 +135,16 @@ fn complaint(record: &GateRecord) -> String {
 
 impl Gate<'_> {
     fn ask(&self, base: &Oid, head: &Oid, role: Option<&str>) -> Result<GateRecord, Judgement> {
+        let source = Source::at(Utf8Path::new(self.root)).map_err(|error| unanswered(&error.into()))?;
         let question = Question {
             name: GateName::Merge,
             base: Some(base.to_string()),
             head: Some(head.to_string()),
             role: role.map(str::to_owned),
             dir: Utf8PathBuf::from(self.root),
+            source,
+            index: None,
+            pushed_tags: Vec::new(),
             reuse: true,
         };
         let answer = gate::judge(&question, self.caller);

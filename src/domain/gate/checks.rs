@@ -62,7 +62,7 @@ impl Case<'_> {
 
     /// The tests of the base, run on the base itself; kept, since every change is compared with the same ones.
     pub(super) fn base_tests(&self, notes: &mut Vec<String>) -> Result<Option<Vec<TestRecord>>, GateError> {
-        let ground = receipt::ground(self.objects.source());
+        let ground = receipt::ground(self.objects.source().root());
         let words = format!("{} {:?}", self.tiers, self.question.name);
         let key = Digest::of_fields([self.base.as_bytes(), ground.as_bytes(), words.as_bytes()]);
         let path = self.area.bases().join(format!("{}.json", key.prefix(32)));

@@ -8,7 +8,8 @@ use super::area::Area;
 use super::finding::Check;
 use super::policy::Globs;
 use crate::domain::contract::{Contract, Fallback};
-use crate::ports::objects::{self, Listing, Objects, ObjectsError};
+use crate::ports::objects::{Listing, Objects, ObjectsError};
+use crate::ports::source::Source;
 
 /// So far back a trend reaches, in commits of the main line.
 const COMMITS: usize = 200;
@@ -86,12 +87,12 @@ fn scope(one: &Fallback, listing: &Listing, objects: &Objects, root: &Utf8Path) 
 /// # Errors
 /// There is no commit, or git can't read it.
 pub(crate) fn standings(dir: &Utf8Path, contract: &Contract) -> Result<(String, Vec<Standing>), GateError> {
-    let area = Area::of(&objects::common_dir(dir)?)?;
+    let source = Source::at(dir)?;
+    let area = Area::of(&source.common_dir()?)?;
     let _held = area.lock()?;
-    let objects = Objects::borrow(dir, area.root())?;
-    let top = objects::top(dir)?;
-    let root = dir.strip_prefix(&top).map(Utf8Path::to_owned).unwrap_or_default();
-    let head = objects.commit("HEAD")?;
+    let objects = Objects::borrow(&source, area.root())?;
+    let root = dir.strip_prefix(source.root()).map(Utf8Path::to_owned).unwrap_or_default();
+    let head = source.commit("HEAD")?;
     let line = objects.main_line(&head, COMMITS)?;
     let step = line.len().div_ceil(POINTS).max(1);
     let mut points = Vec::new();

@@ -18,6 +18,8 @@ mod snapshot;
 mod suppress;
 mod text;
 
+use std::collections::BTreeMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +45,7 @@ use crate::ports::cargo::{CargoError, Workspace};
 use crate::ports::inventory::InventoryError;
 use crate::ports::objects::{self, Objects, ObjectsError};
 use crate::ports::process::{Runner, Supervised};
+use crate::ports::source::Source;
 use crate::ports::{clock, fs};
 
 /// Which gate: how far it climbs, and whether it compares with the base by running.
@@ -131,6 +134,11 @@ pub(crate) struct Question {
     pub(crate) role: Option<String>,
     /// Where the question is asked: a folder of the repository.
     pub(crate) dir: Utf8PathBuf,
+    pub(crate) source: Source,
+    /// The index whose content a commit would have, where it isn't the work tree's own.
+    pub(crate) index: Option<Utf8PathBuf>,
+    /// Tags that a push brings along, by their names, with the ids of what they are.
+    pub(crate) pushed_tags: Vec<(String, String)>,
     /// Whether an earlier answer to the same question is given again.
     pub(crate) reuse: bool,
 }
@@ -234,6 +242,8 @@ struct Case<'a> {
     /// The workspace's root relative to the top of the tree, and the manifest in it.
     root: Utf8PathBuf,
     variables: Vec<(String, String)>,
+    /// The tags that may approve of the head.
+    approvals: BTreeMap<String, String>,
     tiers: Tiers,
     /// The tree of the head merged onto the base.
     subject: String,
@@ -248,20 +258,21 @@ struct Case<'a> {
 /// Where there is no verdict: the objects, the base or the environment lack something.
 pub(crate) fn judge(question: &Question, caller: &Supervised) -> Result<GateRecord, GateError> {
     let started = clock::now();
-    let top = objects::top(&question.dir)?;
-    let area = Area::of(&objects::common_dir(&top)?)?;
+    let source = &question.source;
+    let top = source.root();
+    let area = Area::of(&source.common_dir()?)?;
     let _lock = area.lock()?;
-    let objects = Objects::borrow(&top, area.root())?;
+    let objects = Objects::borrow(source, area.root())?;
     let (base, head) = commits(question, &objects)?;
     let subject = objects.merged(&base, &head)?;
-    let approvals = objects.tags(&head, APPROVING)?;
-    let receipts = Receipts::of(&area, question, [&base, &head, &subject], &approvals, &top);
+    let approvals = approvals(question, &head)?;
+    let receipts = Receipts::of(&area, question, [&base, &head, &subject], &approvals, top);
     if let Some(mut record) = receipts.find().filter(|_| question.reuse) {
         (record.cached, record.ms) = (true, started.elapsed().as_millis() as u64);
         return Ok(record);
     }
     let run = area.begin()?;
-    let (contract, root) = policy_of(&objects, &base, &question.dir, &top, &run)?;
+    let (contract, root) = policy_of(&objects, &base, &question.dir, top, &run)?;
     if let Some(role) = &question.role {
         Roles::of(&contract).find(role)?;
     }
@@ -275,7 +286,8 @@ pub(crate) fn judge(question: &Question, caller: &Supervised) -> Result<GateReco
         base: &base,
         head: &head,
         tiers: question.name.tiers(&contract),
-        variables: variables(&contract, &before, &top),
+        variables: variables(&contract, &before, top),
+        approvals,
         declared: Declared::read(&objects.messages(&base, &head)?),
         contract,
         root,
@@ -293,21 +305,33 @@ pub(crate) fn judge(question: &Question, caller: &Supervised) -> Result<GateReco
 
 /// What is merged onto what.
 fn commits(question: &Question, objects: &Objects) -> Result<(String, String), GateError> {
+    let source = &question.source;
     if question.name == GateName::Commit {
-        let base = objects.commit(question.base.as_deref().unwrap_or("HEAD"))?;
+        let base = source.commit(question.base.as_deref().unwrap_or("HEAD"))?;
         let head = match &question.head {
-            Some(name) => objects.commit(name)?,
-            None => objects.staged(&objects.commit("HEAD")?)?,
+            Some(name) => source.commit(name)?,
+            None => objects.staged(question.index.as_deref(), &source.commit("HEAD")?)?,
         };
         return Ok((base, head));
     }
-    let head = objects.commit(question.head.as_deref().unwrap_or("HEAD"))?;
+    let head = source.commit(question.head.as_deref().unwrap_or("HEAD"))?;
     if let Some(name) = &question.base {
-        return Ok((objects.commit(name)?, head));
+        return Ok((source.commit(name)?, head));
     }
     let known = ["@{upstream}", "origin/HEAD", "origin/main", "origin/master", "main", "master"];
-    let base = known.iter().find_map(|name| objects.commit(name).ok()).ok_or(GateError::NoBase)?;
+    let base = known.iter().find_map(|name| source.commit(name).ok()).ok_or(GateError::NoBase)?;
     Ok((base, head))
+}
+
+/// The tags that may approve of a head: those that are there, and those that come with it.
+fn approvals(question: &Question, head: &str) -> Result<BTreeMap<String, String>, GateError> {
+    let mut tags: BTreeMap<String, String> = question.source.tags(head, APPROVING)?.into_iter().collect();
+    for (name, id) in question.pushed_tags.iter().filter(|(name, _)| name.starts_with(APPROVING)) {
+        if question.source.commit_in(id)?.as_deref() == Some(head) {
+            tags.insert(name.clone(), id.clone());
+        }
+    }
+    Ok(tags)
 }
 
 /// The base's contract, and where its workspace lies in the tree.
@@ -478,8 +502,8 @@ impl Case<'_> {
         }
         let Some(signers) = &protect.signers else { return Ok(None) };
         let signers = self.area.tree("base").join(&self.root).join(signers);
-        for (name, id) in self.objects.tags(self.head, APPROVING)? {
-            if self.objects.is_signed(&id, &signers)? {
+        for (name, id) in &self.approvals {
+            if self.objects.source().is_signed(id, &signers)? {
                 return Ok(Some(format!("the signed tag {name}")));
             }
         }

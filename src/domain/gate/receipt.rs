@@ -54,7 +54,7 @@ impl Receipts {
         approvals: &BTreeMap<String, String>,
         top: &Utf8Path,
     ) -> Receipts {
-        let Question { name, base: _, head: _, role, dir, reuse: _ } = question;
+        let Question { name, base: _, head: _, role, dir, source: _, index: _, pushed_tags: _, reuse: _ } = question;
         let ground = ground(top);
         let words = format!("{name:?} {role:?} {dir} {approvals:?}");
         let today = crate::ports::clock::today().to_string();

@@ -1,0 +1,1 @@
+//! Workflows: valid, without findings, and every command line of them run here.
