@@ -259,7 +259,7 @@ pub(crate) fn work_tree(
     let kinds: BTreeSet<RatchetKind> = contract.ratchets.kinds.clone().unwrap_or_else(default).into_iter().collect();
     let top = inventory::top(&workspace.root);
     let prefix = workspace.root.strip_prefix(top).unwrap_or(Utf8Path::new(""));
-    let listed = inventory::list(top, &[workspace.target_dir.clone()], &[])?;
+    let listed = inventory::list(top, std::slice::from_ref(&workspace.target_dir), &[])?;
     let mut texts = BTreeMap::new();
     for path in listed.files.keys().filter(|path| path.extension() == Some("rs")) {
         // A link is no file of its own, and what is no text is no Rust.

@@ -20,7 +20,7 @@ impl Spread {
         sorted.sort_by(f64::total_cmp);
         let count = sorted.len();
         let middle = sorted.get(count / 2)?;
-        let median = if count % 2 == 0 { (sorted.get(count / 2 - 1)? + middle) / 2.0 } else { *middle };
+        let median = if count.is_multiple_of(2) { (sorted.get(count / 2 - 1)? + middle) / 2.0 } else { *middle };
         let cut = outside(count);
         Some(Spread { median, low: *sorted.get(cut)?, high: *sorted.get(count - 1 - cut)?, count })
     }

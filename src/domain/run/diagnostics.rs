@@ -205,10 +205,11 @@ pub(super) fn binary_id(package: &str, kinds: &[TargetKind], target: &str) -> St
 pub(super) fn cargo_error(log: &Utf8Path) -> Option<String> {
     let (head, _, tail) = fs::head_and_tail(log, 64 << 10).ok()?;
     let lines = || head.lines().chain(tail.lines());
-    let error = lines().find_map(|line| line.strip_prefix("error: ").or_else(|| line.strip_prefix("error[")))?;
+    let with_code = |line: &str| line.strip_prefix("error[").map(|rest| rest.replacen("]: ", ": ", 1));
+    let error = lines().find_map(|line| line.strip_prefix("error: ").map(str::to_owned).or_else(|| with_code(line)))?;
     let mut causes =
         lines().skip_while(|line| *line != "Caused by:").skip(1).map(str::trim).filter(|line| !line.is_empty());
-    Some(causes.next().map_or_else(|| error.to_owned(), |cause| format!("{error}: {cause}")))
+    Some(causes.next().map_or_else(|| error.clone(), |cause| format!("{error}: {cause}")))
 }
 
 fn finding(scene: &Scene<'_>, message: &CompilerMessage, members: &[Package]) -> Option<(Failure, bool)> {

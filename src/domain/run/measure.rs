@@ -242,11 +242,11 @@ fn pairs(
     Ok(Ok(runs))
 }
 
+/// Runs a command once in a tree.
+type Once<'a> = dyn Fn(&Context<'_>, &[String]) -> Result<Told<Sample>, RunError> + 'a;
+
 /// The least that a run costs which does nothing.
-fn nothing(
-    once: &dyn Fn(&Context<'_>, &[String]) -> Result<Told<Sample>, RunError>,
-    run: &Context<'_>,
-) -> Result<Option<Sample>, RunError> {
+fn nothing(once: &Once<'_>, run: &Context<'_>) -> Result<Option<Sample>, RunError> {
     let mut least: Option<Sample> = None;
     for _ in 0..IDLE {
         let Ok(mut sample) = once(run, &["true".to_owned()])? else { return Ok(least) };
