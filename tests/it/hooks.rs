@@ -143,9 +143,7 @@ fn the_default_branch_of_the_server_is_neither_deleted_nor_set_back() {
     let repo = with_server();
     install_on_server(&repo);
     good(&repo, "good");
-    for path in ["tests/more.rs"] {
-        repo.write(path, "//! More.\n\n#[test]\nfn more() {}\n");
-    }
+    repo.write("tests/more.rs", "//! More.\n\n#[test]\nfn more() {}\n");
     repo.git(&["add", "--all"]);
     repo.git(&["commit", "--quiet", "--message", "More"]);
     assert_eq!(repo.shell("git push origin main good").code, 0);

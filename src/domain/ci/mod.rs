@@ -125,9 +125,9 @@ mod tests {
 
     #[test]
     fn nothing_is_left_to_fill_in_and_every_action_is_pinned() {
+        let placeholder = regex::Regex::new("@[A-Z]+@").unwrap();
         for service in [Service::Github, Service::Gitlab] {
             let text = service.workflow(3);
-            let placeholder = regex::Regex::new("@[A-Z]+@").unwrap();
             assert!(!placeholder.is_match(&text), "{text}");
             assert!(is_unedited(&text));
             assert!(!is_unedited(&text.replace("judge", "trust")));

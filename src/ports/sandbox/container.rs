@@ -347,7 +347,7 @@ mod tests {
         };
         let note = container.begin().unwrap();
         container.clear();
-        assert_eq!(fs::names(&container.notes).unwrap(), [note.name.clone()]);
+        assert_eq!(fs::names(&container.notes).unwrap(), std::slice::from_ref(&note.name));
         drop(note);
         container.clear();
         assert_eq!(fs::names(&container.notes).unwrap(), Vec::<String>::new());
