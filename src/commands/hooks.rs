@@ -109,7 +109,7 @@ fn put_up(install: &Install, source: &Source, place: &Place, here: &Utf8Path, se
     }
     let manifest = manifest(source, here, settings)?;
     let wanted = if install.only.is_empty() { suitable(source) } else { &install.only };
-    let said = wanted.iter().map(|hook| hooks::install(place, *hook, install.gate)).collect::<Result<Vec<_>, _>>()?;
+    let said = hooks::install(place, wanted, install.gate)?;
     hooks::keep_manifest(source, manifest.as_deref())?;
     tell(&said, settings);
     Ok(ExitCode::Green)

@@ -132,12 +132,17 @@ fn author(path: &Utf8Path) -> fs::Result<Option<Author>> {
     Ok(githooks::read(path)?.map(|whole| Author::of(&whole.bytes)))
 }
 
-/// Puts a hook up; one that is there already stays, or becomes what this version writes.
+/// Puts hooks up; one that is there already stays, or becomes what this version writes.
 ///
 /// # Errors
-/// A file or a setting can't be written, or the hook was displaced by another one.
-pub(crate) fn install(place: &Place, hook: Hook, gate: Option<GateName>) -> Result<Said, HooksError> {
+/// A file or a setting can't be written, or a hook was displaced by another one.
+pub(crate) fn install(place: &Place, hooks: &[Hook], gate: Option<GateName>) -> Result<Vec<Said>, HooksError> {
     place.take()?;
+    let place = place.in_use();
+    hooks.iter().map(|hook| put_up(&place, *hook, gate)).collect()
+}
+
+fn put_up(place: &Place, hook: Hook, gate: Option<GateName>) -> Result<Said, HooksError> {
     let files = Files::of(place, hook);
     let whole = program(hook.script(gate));
     let target = match files.own()? {
@@ -158,7 +163,7 @@ pub(crate) fn install(place: &Place, hook: Hook, gate: Option<GateName>) -> Resu
     if githooks::read(target)?.as_ref() != Some(&whole) {
         githooks::write(target, &whole)?;
     }
-    Ok(files.said(&place.in_use())?)
+    Ok(files.said(place)?)
 }
 
 /// Takes the hooks down, and restores what was there.
