@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 
-use super::context::{Context, Done, RunError};
+use super::context::{Context, Done, RunError, counted};
 use crate::base::AllowedHost;
 use crate::base::text::{capped, one_line};
 use crate::domain::ladder::PlannedStep;
@@ -24,13 +24,20 @@ pub(super) fn log(run: &Context<'_>, step: &PlannedStep) -> Utf8PathBuf {
     run.beside(step, "network.jsonl")
 }
 
+/// Why a host was denied, and what of it would have to be named: itself, or the address that it leads to.
+#[derive(Debug, PartialEq, Eq)]
+struct Denied {
+    why: String,
+    place: String,
+}
+
 /// What the decisions come to.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Traffic {
     allowed: usize,
     denied: usize,
-    /// Each that was denied, and why.
-    hosts: BTreeMap<String, String>,
+    /// Each that was denied.
+    hosts: BTreeMap<String, Denied>,
 }
 
 impl Traffic {
@@ -41,7 +48,9 @@ impl Traffic {
             Decision::Deny => {
                 self.denied += 1;
                 if self.hosts.len() < MOST_LOGGED {
-                    self.hosts.insert(capped(&one_line(&entry.host), 120), entry.why.unwrap_or_default());
+                    let host = capped(&one_line(&entry.host), 120);
+                    let place = entry.address.unwrap_or_else(|| host.clone());
+                    self.hosts.insert(host, Denied { why: entry.why.unwrap_or_default(), place });
                 }
             }
         }
@@ -49,15 +58,15 @@ impl Traffic {
 
     /// In a line; nothing where nothing was asked for.
     fn said(&self, or_more: bool) -> Option<String> {
-        let (allowed, denied) = (self.allowed, self.denied);
+        let (allowed, denied) = (counted(self.allowed, "connection"), self.denied);
         let more = if or_more { " at least" } else { "" };
-        match (allowed, denied) {
+        match (self.allowed, denied) {
             (0, 0) => None,
-            (_, 0) => Some(format!("{allowed} connections allowed{more}, none denied")),
+            (_, 0) => Some(format!("{allowed} allowed{more}, none denied")),
             _ => {
                 let named: Vec<&str> = self.hosts.keys().take(MOST_NAMED).map(String::as_str).collect();
                 let rest = if self.hosts.len() > MOST_NAMED { ", …" } else { "" };
-                Some(format!("{allowed} connections allowed, {denied} denied{more} ({}{rest})", named.join(", ")))
+                Some(format!("{allowed} allowed, {denied} denied{more} ({}{rest})", named.join(", ")))
             }
         }
     }
@@ -72,14 +81,16 @@ pub(super) fn conclude(run: &Context<'_>, step: &PlannedStep, done: &mut Done) -
     let want = if run.sandbox.holds_network() { want(run, step, &done.failures) } else { None };
     if let Some(size) = fs::size(&path) {
         fs::each_line(&path, |line| traffic.add(line))?;
-        let lines: String = traffic.hosts.iter().map(|(host, why)| format!("network: DENY {host}: {why}\n")).collect();
+        let lines: String =
+            traffic.hosts.iter().map(|(host, denied)| format!("network: DENY {host}: {}\n", denied.why)).collect();
         fs::append_bytes(&run.log(step), lines.as_bytes())?;
         done.notes.extend(traffic.said(size >= LONGEST_LOG).map(|said| format!("{}: network: {said}", step.name)));
     }
     if traffic.allowed > 0 {
         run.footing.rest_on_network();
     }
-    let denied = traffic.hosts.keys().filter_map(|place| entry_for(place)).next().filter(|_| !done.failures.is_empty());
+    let denied =
+        traffic.hosts.values().find_map(|denied| entry_for(&denied.place)).filter(|_| !done.failures.is_empty());
     let hint = match (denied, want) {
         (Some(entry), _) => Some(format!("it was denied a host: {}", key_for(&entry))),
         (None, Some(Want { line, host })) => {
@@ -169,9 +180,16 @@ mod tests {
     fn connections_are_counted_and_the_denied_hosts_named() {
         let denied = ["b:443", "a:443", "b:443", "c:1", "d:1"].map(|host| ("DENY", host));
         let all = traffic(&[&[("ALLOW", "x:443")][..], &denied[..]].concat());
-        assert_eq!(all.said(false).unwrap(), "1 connections allowed, 5 denied (a:443, b:443, c:1, …)");
-        assert_eq!(traffic(&[("ALLOW", "x:443")]).said(false).unwrap(), "1 connections allowed, none denied");
+        assert_eq!(all.said(false).unwrap(), "1 connection allowed, 5 denied (a:443, b:443, c:1, …)");
+        assert_eq!(traffic(&[("ALLOW", "x:443")]).said(false).unwrap(), "1 connection allowed, none denied");
         assert_eq!(traffic(&[]).said(false), None);
+    }
+
+    #[test]
+    fn of_a_name_that_leads_to_a_private_address_the_address_has_to_be_named() {
+        let mut all = Traffic::default();
+        all.add(r#"{"at":"x","decision":"DENY","method":"CONNECT","host":"a.example:443","address":"10.0.0.1:443","why":"no"}"#);
+        assert_eq!(entry_for(&all.hosts["a.example:443"].place).as_deref(), Some("10.0.0.1"));
     }
 
     #[test]

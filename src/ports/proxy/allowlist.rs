@@ -14,8 +14,8 @@ pub(super) struct Allowlist(Vec<AllowedHost>);
 pub(super) enum Denial {
     #[error("not named in sandbox.network")]
     Host,
-    #[error("it resolves to an address of this machine or of a private network, which sandbox.network does not name")]
-    Address,
+    #[error("it resolves to {0}, of this machine or of a private network, which sandbox.network does not name")]
+    Address(IpAddr),
 }
 
 impl Allowlist {
@@ -34,7 +34,10 @@ impl Allowlist {
             |address: IpAddr| self.0.iter().any(|entry| entry.permits(&Host::Address(address.to_canonical()), port));
         let fit: Vec<IpAddr> =
             found.iter().copied().filter(|address| is_public(*address) || is_named(*address)).collect();
-        if fit.is_empty() && !found.is_empty() { Err(Denial::Address) } else { Ok(fit) }
+        match found.first() {
+            Some(address) if fit.is_empty() => Err(Denial::Address(address.to_canonical())),
+            _ => Ok(fit),
+        }
     }
 }
 
@@ -65,7 +68,8 @@ mod tests {
     fn an_allowed_name_leads_to_no_private_address() {
         let list = list(&["crates.io"]);
         for inner in ["127.0.0.1", "169.254.169.254", "10.0.0.1", "::1", "fd00:ec2::254", "::ffff:192.168.0.1"] {
-            assert_eq!(list.reachable(&addresses(&[inner]), 443), Err(Denial::Address), "{inner}");
+            let denied = list.reachable(&addresses(&[inner]), 443);
+            assert_eq!(denied, Err(Denial::Address(addresses(&[inner])[0].to_canonical())), "{inner}");
             assert_eq!(list.reachable(&addresses(&[inner, "1.1.1.1"]), 443), Ok(addresses(&["1.1.1.1"])), "{inner}");
         }
         assert_eq!(list.reachable(&[], 443), Ok(Vec::new()));
@@ -76,7 +80,7 @@ mod tests {
         let list = list(&["db.example:5432", "10.0.0.1:5432"]);
         assert_eq!(list.reachable(&addresses(&["10.0.0.1"]), 5432), Ok(addresses(&["10.0.0.1"])));
         assert_eq!(list.reachable(&addresses(&["::ffff:10.0.0.1"]), 5432), Ok(addresses(&["::ffff:10.0.0.1"])));
-        assert_eq!(list.reachable(&addresses(&["10.0.0.2"]), 5432), Err(Denial::Address));
-        assert_eq!(list.reachable(&addresses(&["10.0.0.1"]), 443), Err(Denial::Address));
+        assert_eq!(list.reachable(&addresses(&["10.0.0.2"]), 5432), Err(Denial::Address(addresses(&["10.0.0.2"])[0])));
+        assert_eq!(list.reachable(&addresses(&["10.0.0.1"]), 443), Err(Denial::Address(addresses(&["10.0.0.1"])[0])));
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct Entry {
     pub(crate) method: String,
     /// With its port; of what is no request the first line, as far as it can be told.
     pub(crate) host: String,
-    /// What was connected to.
+    /// What was connected to, or would have been.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) address: Option<String>,
     /// Why it was denied, or came to nothing.

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 
-use allowlist::Allowlist;
+use allowlist::{Allowlist, Denial};
 use log::Log;
 pub(crate) use log::{Decision, Entry, LONGEST as LONGEST_LOG};
 use request::{Request, Want};
@@ -121,7 +121,11 @@ fn answer(client: &TcpStream, proxy: &Proxy) -> io::Result<()> {
     let found = found.and_then(|found| proxy.allowlist.reachable(&found, request.port));
     match found {
         Err(denial) => {
-            proxy.log.add(Decision::Deny, asked, None, Some(denial.to_string()));
+            let address = match denial {
+                Denial::Host => None,
+                Denial::Address(address) => Some(SocketAddr::new(address, request.port).to_string()),
+            };
+            proxy.log.add(Decision::Deny, asked, address, Some(denial.to_string()));
             refuse(client, "403 Forbidden", &format!("{place}: {denial}"))
         }
         Ok(addresses) => match connect(&addresses, request.port) {
