@@ -188,7 +188,7 @@ fn only_a_tag_signed_by_an_allowed_key_approves_and_its_removal_takes_that_back(
     assert_eq!(gate().code, 6, "whoever is not named may sign what they like");
     // A signature that the repository's own program would find good.
     let program = repo.root().parent().unwrap().join("gpg");
-    let good = "#!/bin/sh\necho '[GNUPG:] NEWSIG'; echo '[GNUPG:] GOODSIG 1 a'; echo '[GNUPG:] VALIDSIG 1'; echo '[GNUPG:] TRUST_ULTIMATE'\n";
+    let good = "#!/bin/sh\ncat >/dev/null; echo '[GNUPG:] NEWSIG'; echo '[GNUPG:] GOODSIG 1 a'; echo '[GNUPG:] VALIDSIG 1'; echo '[GNUPG:] TRUST_ULTIMATE'\n";
     std::fs::write(&program, good).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     for name in ["gpg.program", "gpg.openpgp.program", "gpg.ssh.program"] {
