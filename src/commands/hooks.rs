@@ -77,8 +77,9 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> super::Result {
     match &args.verb {
         Verb::Install(install) => put_up(install, &source, &place, &here, settings),
         Verb::Uninstall => {
-            let said = hooks::uninstall(&place, suitable(&source))?;
+            let mut said = hooks::uninstall(&place, suitable(&source))?;
             hooks::keep_manifest(&source, None)?;
+            said.retain(|hook| hook.state == State::Removed);
             tell(&said, settings);
             Ok(ExitCode::Green)
         }
@@ -149,7 +150,8 @@ fn tell(all: &[Said], settings: &Settings) {
         format!("{:width$}  {detail}\n", said.hook)
     };
     ui::print(&all.iter().map(line).collect::<String>());
-    let with_lefthook: Vec<&Said> = all.iter().filter(|said| said.with_lefthook && said.after.is_some()).collect();
+    let stays = |said: &&Said| said.with_lefthook && said.state == State::Installed;
+    let with_lefthook: Vec<&Said> = all.iter().filter(stays).collect();
     if !with_lefthook.is_empty() {
         ui::print(&for_lefthook(&with_lefthook));
     }
